@@ -1,0 +1,72 @@
+//! Reading the record of changes.
+
+use super::Queries;
+use crate::{
+    application::{Context, Error, Result, authorize, revision::Consistency},
+    domain::{TeamId, permission::ReadEvents},
+    repository::{
+        events::{self, StoredEvent},
+        sequence,
+    },
+};
+
+/// Where to start reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// After this position.
+    After(i64),
+    /// With the oldest event retained.
+    Beginning,
+    /// With the next event.
+    Now,
+}
+
+/// Events, and up to where they reach.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<StoredEvent>,
+    /// Every event up to here that was asked for is in this page or an earlier one.
+    pub next: i64,
+    /// Whether more were there than fit.
+    pub has_more: bool,
+}
+
+impl Queries {
+    /// Whether the caller may read the events of this team; of all teams for `None`, which is not for a person.
+    pub async fn check_events(&self, cx: &Context, team: Option<TeamId>) -> Result<()> {
+        match team {
+            Some(team) => self.authorize::<ReadEvents>(cx, team, &Consistency::Full).await.map(drop),
+            None => authorize::for_self::<ReadEvents>(cx, None),
+        }
+    }
+
+    /// The position after which to read.
+    pub async fn start_position(&self, start: Start) -> Result<i64> {
+        let bounds = sequence::bounds(&self.reader).await?;
+        match start {
+            Start::After(position) if position > bounds.last || position < 0 => Err(Error::CursorInvalid),
+            Start::After(position) if position < bounds.purged => Err(Error::CursorExpired),
+            Start::After(position) => Ok(position),
+            Start::Beginning => Ok(bounds.purged),
+            Start::Now => Ok(bounds.last),
+        }
+    }
+
+    /// Events after a position. Ask [`Queries::check_events`] first.
+    pub async fn events_after(&self, position: i64, team: Option<TeamId>, limit: u64) -> Result<EventPage> {
+        // The bounds are read first: what is given a position later may be in the page, but is not promised by `next`.
+        let bounds = sequence::bounds(&self.reader).await?;
+        if position < bounds.purged {
+            return Err(Error::CursorExpired);
+        }
+        let mut events = events::after(&self.reader, position, team, limit + 1).await?;
+        let has_more = events.len() as u64 > limit;
+        if has_more {
+            events.pop();
+        }
+        let last = events.last().map_or(position, |event| event.position);
+        let next = if has_more { last } else { last.max(bounds.last) };
+        Ok(EventPage { events, next, has_more })
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line: what can be asked of `roster`, and how that is explained.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use roster::config::{InvalidText, ServiceToken};
+
+const EXAMPLES: &str = "\
+Examples:
+  roster                                  serve with the defaults: SQLite and mail under ./data
+  roster --config /etc/roster.toml        serve with a configuration file
+  ROSTER_SERVER__LISTEN=127.0.0.1:6000 roster
+  roster config                           show what is in force
+  roster migrate status                   show which migrations are applied
+
+Exit status: 0 success, 1 failure, 2 a mistake in the command line or the configuration.";
+
+/// Owns who is in which team, with which role, and who has been invited.
+#[derive(Debug, Parser)]
+#[command(name = "roster", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Configuration file (TOML). Environment variables `ROSTER_SECTION__KEY` win over it.
+    #[arg(long, global = true, env = "ROSTER_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the gRPC API until SIGTERM or Ctrl-C (the default).
+    Serve,
+    /// Bring the database's schema up or down, or say where it stands.
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Ask a running server for its health. Exit status 0 only if it is SERVING.
+    #[command(after_help = "\
+Examples:
+  roster healthcheck
+  roster healthcheck --live --endpoint http://127.0.0.1:50051")]
+    Healthcheck {
+        /// The server. Without it, the one that the configuration describes.
+        #[arg(long, value_name = "URL")]
+        endpoint: Option<String>,
+        /// Ask whether the process lives, not whether it takes calls.
+        #[arg(long)]
+        live: bool,
+    },
+    /// Print the effective configuration as TOML, secrets masked.
+    Config,
+    /// Make a service token, and the configuration that admits its bearer.
+    #[command(
+        long_about = "\
+Make a service token, and the configuration that admits its bearer.
+
+The token is the first line. It is random and kept nowhere: give it to the service, which sends it as
+`authorization: Bearer <token>`. The configuration holds only its hash.",
+        after_help = "\
+Examples:
+  roster token --name billing
+  roster token --name web | head -1"
+    )]
+    Token {
+        /// The service's name.
+        #[arg(long, default_value = "my-service", value_parser = service_name)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Migrate {
+    /// Apply the missing migrations. Harmless when there are none, and when several do it at once.
+    Up,
+    /// Revert the latest migrations. What they added is lost, with the data in it.
+    Down {
+        /// How many.
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+    },
+    /// List the migrations, applied and missing.
+    Status,
+}
+
+fn service_name(text: &str) -> Result<String, InvalidText> {
+    ServiceToken::check_name(text).map(|()| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_can_be_named_after_the_command() {
+        let cli = Cli::try_parse_from(["roster", "migrate", "down", "--steps", "2", "--config", "r.toml"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Migrate(Migrate::Down { steps: 2 }))));
+        assert_eq!(cli.config, Some("r.toml".into()));
+    }
+}

@@ -1,0 +1,172 @@
+//! `links`: the links in invitations, and the keys that sign their tokens.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::auth::from_hex;
+use super::error::Problems;
+use super::text::{self, InvalidText, MASK};
+
+/// Invitation links.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Links {
+    /// The page that a link leads to. Default `http://localhost:8080/invitations/accept`.
+    #[serde(with = "text")]
+    pub accept_url: AcceptUrl,
+    /// The keys that sign tokens: the first one signs, all verify. Empty (the default) means one that this instance
+    /// makes for itself; see [`Links::load_keys`].
+    pub keys: Vec<LinkKey>,
+}
+
+/// A key that signs the tokens of links.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinkKey {
+    /// Names the key in the tokens it signed. Unique; never given to another key.
+    pub id: u8,
+    /// At least 32 bytes, as base64 or hexadecimal digits.
+    #[serde(with = "text")]
+    pub secret: KeyBytes,
+    /// The file that `secret` was read from, if it was.
+    pub secret_file: Option<PathBuf>,
+}
+
+impl Links {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        let mut ids = HashSet::new();
+        for (index, key) in self.keys.iter().enumerate() {
+            problems.require(ids.insert(key.id), &format!("links.keys[{index}].id"), "is the id of another key");
+        }
+    }
+}
+
+/// The page that accepts invitations: an absolute `http` or `https` URL.
+#[derive(Debug, Clone)]
+pub struct AcceptUrl(Url);
+
+impl AcceptUrl {
+    /// The link that carries `token`, as the query parameter `token`.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> SecretString {
+        let mut url = self.0.clone();
+        url.query_pairs_mut().append_pair("token", token);
+        String::from(url).into()
+    }
+}
+
+impl Default for AcceptUrl {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant, which every test that makes a configuration parses")]
+        "http://localhost:8080/invitations/accept".parse().expect("the default is a URL")
+    }
+}
+
+impl FromStr for AcceptUrl {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = InvalidText("expected an absolute http:// or https:// URL");
+        let url = Url::parse(text).map_err(|_| expected.clone())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(expected);
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(InvalidText("must have neither user, password nor fragment"));
+        }
+        if url.query_pairs().any(|(name, _)| name == "token") {
+            return Err(InvalidText("must not have the parameter \"token\", which is added to it"));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for AcceptUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The bytes of a key, at least 32 of them. Printing masks them.
+#[derive(Clone, Default)]
+pub struct KeyBytes(SecretSlice<u8>);
+
+impl KeyBytes {
+    /// The fewest bytes a key has: as many as the HMAC it makes.
+    pub(super) const MIN: usize = 32;
+
+    /// The bytes; for signing, not for printing.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+impl FromStr for KeyBytes {
+    type Err = InvalidText;
+
+    /// Hexadecimal if it can be that, else base64 of either alphabet, padded or not.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let bytes = from_hex(text)
+            .or_else(|| GeneralPurpose::new(&STANDARD, config).decode(text).ok())
+            .or_else(|| GeneralPurpose::new(&URL_SAFE, config).decode(text).ok())
+            .ok_or(InvalidText("expected base64 or hexadecimal digits"))?;
+        if bytes.len() < Self::MIN {
+            return Err(InvalidText("must be at least 32 bytes; make one with `openssl rand -base64 32`"));
+        }
+        Ok(Self(bytes.into()))
+    }
+}
+
+impl fmt::Display for KeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl fmt::Debug for KeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_a_query_parameter() {
+        let link = |url: &str| url.parse::<AcceptUrl>().unwrap().with_token("dG9r-_").expose_secret().to_owned();
+        assert_eq!(link("https://app.example.com/join"), "https://app.example.com/join?token=dG9r-_");
+        assert_eq!(link("https://app.example.com/?lang=en"), "https://app.example.com/?lang=en&token=dG9r-_");
+    }
+
+    #[test]
+    fn refuses_urls_that_no_link_can_be_made_of() {
+        for url in
+            ["/join", "ftp://h/x", "https://u:p@h/", "https://h/#top", "https://h/?token=x", "mailto:ada@example.com"]
+        {
+            assert!(url.parse::<AcceptUrl>().is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn keys_are_base64_or_hexadecimal() {
+        let bytes = |text: &str| text.parse::<KeyBytes>().map(|key| key.expose().to_vec());
+        assert_eq!(bytes(&"ab".repeat(32)), Ok(vec![0xab; 32]));
+        assert_eq!(bytes("//////////////////////////////////////////8="), Ok(vec![0xff; 32]));
+        assert_eq!(bytes("__________________________________________8"), Ok(vec![0xff; 32]));
+        assert!(bytes(&"ab".repeat(31)).is_err());
+        assert!(bytes("not a key").is_err());
+    }
+}

@@ -1,0 +1,56 @@
+//! Secrets from files: wherever a secret `x` may stand, `x_file` may name a file that holds it.
+
+use figment::value::{Dict, Value};
+
+use super::error::Problems;
+
+/// Secrets that stand in a table: (table, key).
+const IN_TABLES: [(&str, &str); 3] = [("database", "url"), ("events.nats", "url"), ("mail.smtp", "password")];
+/// Secrets that stand in each table of a list: (table of the list, list, key).
+const IN_LISTS: [(&str, &str, &str); 1] = [("links", "keys", "secret")];
+
+/// Reads the files that are named, and puts what they hold where the secret would have stood.
+pub(super) fn fill(values: &mut Dict, problems: &mut Problems) {
+    for (table, key) in IN_TABLES {
+        if let Some(dict) = find(values, table) {
+            fill_one(dict, key, table, problems);
+        }
+    }
+    for (table, list, key) in IN_LISTS {
+        let Some(Value::Array(_, items)) = find(values, table).and_then(|d| d.get_mut(list)) else {
+            continue;
+        };
+        for (index, item) in items.iter_mut().enumerate() {
+            if let Value::Dict(_, dict) = item {
+                fill_one(dict, key, &format!("{table}.{list}[{index}]"), problems);
+            }
+        }
+    }
+}
+
+fn find<'a>(values: &'a mut Dict, table: &str) -> Option<&'a mut Dict> {
+    table.split('.').try_fold(values, |dict, key| match dict.get_mut(key) {
+        Some(Value::Dict(_, inner)) => Some(inner),
+        _ => None,
+    })
+}
+
+fn fill_one(dict: &mut Dict, key: &str, table: &str, problems: &mut Problems) {
+    let file_key = format!("{key}_file");
+    let Some(path) = dict.get(&file_key).and_then(Value::as_str) else {
+        return;
+    };
+    if dict.contains_key(key) {
+        problems.add(format!("{table}.{key}"), format!("give this or {file_key}, not both"));
+        return;
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let secret = text.trim_end_matches(['\r', '\n']);
+            dict.insert(key.to_owned(), Value::from(secret));
+        }
+        Err(error) => {
+            problems.add(format!("{table}.{file_key}"), format!("cannot read {path}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `telemetry`: logs and traces.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::error::Problems;
+use super::text::{self, InvalidText};
+
+/// Logs and traces.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// The form of the log on standard error. Default `auto`.
+    pub log_format: LogFormat,
+    /// What is logged: a level, or `target=level` pairs separated by commas. Default `info`. Libraries never log below
+    /// `debug`, whatever this says: their finest levels show what they were given.
+    pub log_filter: String,
+    /// The OTLP/gRPC collector that traces go to. Default: none, and no traces.
+    #[serde(with = "text::option")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+    /// `service.name` of the traces. Default `roster`.
+    pub service_name: String,
+    /// The share of traces that is kept, 0 to 1, where the caller has not decided it. Default 1.
+    pub sample_ratio: f64,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `text` on a terminal, `json` elsewhere.
+    #[default]
+    Auto,
+    /// One line an event, for people.
+    Text,
+    /// One JSON object an event, for machines.
+    Json,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            log_format: LogFormat::default(),
+            log_filter: "info".to_owned(),
+            otlp_endpoint: None,
+            service_name: "roster".to_owned(),
+            sample_ratio: 1.0,
+        }
+    }
+}
+
+impl Telemetry {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        if let Err(error) = EnvFilter::builder().parse(&self.log_filter) {
+            problems.add("telemetry.log_filter", error.to_string());
+        }
+        problems.require(
+            text::is_line(&self.service_name),
+            "telemetry.service_name",
+            "must be 1 to 100 characters on one line",
+        );
+        problems.require((0.0..=1.0).contains(&self.sample_ratio), "telemetry.sample_ratio", "must be 0 to 1");
+    }
+}
+
+/// An OTLP/gRPC collector: `http://HOST:PORT`.
+#[derive(Debug, Clone)]
+pub struct OtlpEndpoint(Url);
+
+impl OtlpEndpoint {
+    /// The URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for OtlpEndpoint {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = InvalidText("expected http://HOST:PORT");
+        let url = Url::parse(text).map_err(|_| expected.clone())?;
+        match url.scheme() {
+            "http" if url.username().is_empty() => Ok(Self(url)),
+            "https" => Err(InvalidText("TLS is not spoken here; name a collector near by, with http://")),
+            _ => Err(expected),
+        }
+    }
+}
+
+impl fmt::Display for OtlpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,288 @@
+use super::*;
+
+const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, Error> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), toml).unwrap();
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Config::load_with(Some(file.path()), variables)
+}
+
+/// The problems, one a line, as `key: message`.
+fn problems(toml: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    match load(toml, variables) {
+        Err(Error::Invalid(problems)) => {
+            problems.as_slice().iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect()
+        }
+        other => panic!("expected problems, got {other:?}"),
+    }
+}
+
+fn keys(toml: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    problems(toml, variables).into_iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_defaults_are_valid_and_survive_a_round_trip() {
+    let defaults = Config::load_with(None, []).unwrap().to_toml().unwrap();
+    assert_eq!(defaults, Config::default().to_toml().unwrap());
+    assert_eq!(load(&defaults, &[]).unwrap().to_toml().unwrap(), defaults);
+}
+
+/// Calls `visit` with every key that holds a value, and the value.
+fn visit_leaves(table: &toml::Table, prefix: &str, visit: &mut impl FnMut(String, &toml::Value)) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => visit_leaves(inner, &format!("{prefix}{key}."), visit),
+            value => visit(format!("{prefix}{key}"), value),
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key_with_its_variable_and_default() {
+    let text = include_str!("../../docs/configuration.md");
+    let defaults = toml::Table::try_from(Config::default()).unwrap();
+    visit_leaves(&defaults, "", &mut |key, value| {
+        let variable = format!("ROSTER_{}", key.to_ascii_uppercase().replace('.', "__"));
+        let default = if key == "roles" { "see below".to_owned() } else { format!("`{value}`") };
+        let row = format!("| `{key}` | `{variable}` | {default} |");
+        assert!(text.contains(&row), "docs/configuration.md lacks this row:\n{row}");
+    });
+}
+
+#[test]
+fn the_production_example_in_the_documentation_is_valid() {
+    let text = include_str!("../../docs/configuration.md");
+    let example = text.split("```").find_map(|part| part.strip_prefix("toml\n# Production")).unwrap();
+    let secrets = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("database-url", "postgres://roster:hunter2@db/roster"),
+        ("link-key-2", &"ab".repeat(32)),
+        ("link-key-1", &"cd".repeat(32)),
+        ("smtp-password", "hunter2"),
+    ] {
+        std::fs::write(secrets.path().join(name), content).unwrap();
+    }
+    let example = example.replace("/run/secrets/roster", secrets.path().to_str().unwrap());
+    let config = load(&format!("#{example}"), &[]).unwrap();
+    assert!(config.database.url.is_postgres());
+    assert_eq!(config.mail.transport, MailTransportKind::Smtp);
+    assert_eq!(config.events.publisher, PublisherKind::Nats);
+}
+
+#[test]
+fn variables_win_over_the_file_key_by_key() {
+    let config = load(
+        "[server]\nlisten = \"127.0.0.1:1\"\nmax_in_flight = 7",
+        &[
+            ("ROSTER_SERVER__LISTEN", "127.0.0.1:2"),
+            ("ROSTER_SERVER__REFLECTION", "false"),
+            ("ROSTER_SERVER__MAX_DEADLINE", "1500ms"),
+            ("ROSTER_TELEMETRY__SAMPLE_RATIO", "0.25"),
+            ("ROSTER_MAIL__SMTP__PORT", ""),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.max_in_flight, 7);
+    assert!(!config.server.reflection);
+    assert_eq!(config.server.max_deadline.as_millis(), 1500);
+    assert!((config.telemetry.sample_ratio - 0.25).abs() < f64::EPSILON);
+    assert_eq!(config.mail.smtp.port, 587, "an empty variable is no variable");
+}
+
+#[test]
+fn a_variable_can_hold_a_list() {
+    let tokens = format!("[{{ name = \"billing\", sha256 = \"{DIGEST}\", scopes = [\"roster.*\"] }}]");
+    let config = load("auth.mode = \"tokens\"", &[("ROSTER_AUTH__TOKENS", &tokens)]).unwrap();
+    assert_eq!(config.auth.tokens[0].sha256, TokenDigest::of("test"));
+    assert_eq!(problems("", &[("ROSTER_ROLES", "owner")]).len(), 1);
+}
+
+#[test]
+fn a_password_of_digits_stays_a_text() {
+    use secrecy::ExposeSecret as _;
+    let variables = [("ROSTER_MAIL__SMTP__PASSWORD", "0123"), ("ROSTER_MAIL__SMTP__USERNAME", "true")];
+    let smtp = load("", &variables).unwrap().mail.smtp;
+    assert_eq!(smtp.password.unwrap().expose_secret(), "0123");
+    assert_eq!(smtp.username.as_deref(), Some("true"));
+}
+
+#[test]
+fn every_problem_is_told_at_once_under_its_key() {
+    let toml = format!(
+        r#"
+        colour = "red"
+        [server]
+        listen = "everywhere"
+        max_in_flight = 0
+        max_deadline = "soon"
+        [database]
+        url = "mysql://root@db/roster"
+        max_conections = 3
+        [auth]
+        mode = "tokens"
+        [[auth.tokens]]
+        name = "Billing"
+        sha256 = "abc"
+        scopes = ["roster.*", "No!"]
+        [[auth.tokens]]
+        name = "ok"
+        sha256 = "{DIGEST}"
+        [[auth.tokens]]
+        name = "ok"
+        sha256 = "{DIGEST}"
+        scopes = ["*"]
+        [telemetry]
+        log_filter = "roster=loud"
+        sample_ratio = 2
+        "#
+    );
+    insta::assert_snapshot!(problems(&toml, &[("ROSTER_EVENTS__RETENTION", "6days")]).join("\n"), @r#"
+    auth.tokens[1].scopes: is required
+    auth.tokens[0].scopes: "No!" must be dotted names of a-z, 0-9, _ and -, such as catalog.products.write or catalog.*
+    auth.tokens[0].sha256: expected SHA-256 as 64 hexadecimal digits
+    colour: is not a known key; known here: data_dir, server, database, auth, links, mail, events, telemetry, roles
+    database.max_conections: is not a known key; known here: url, url_file, max_connections, acquire_timeout, statement_timeout, migrate_on_start
+    database.url: expected sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
+    server.listen: expected an address and a port such as "127.0.0.1:50051"
+    server.max_deadline: expected a duration such as "500ms", "30s" or "14days"
+    server.max_in_flight: must be at least 1
+    auth.tokens[0].name: must be 1 to 63 of a-z, 0-9, '-', '_' and '.'
+    auth.tokens[2].name: is used by another token
+    auth.tokens[2].sha256: is the hash of another entry's token
+    events.retention: must be at least 7days
+    telemetry.log_filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
+    telemetry.sample_ratio: must be 0 to 1
+    "#);
+}
+
+#[test]
+fn a_problem_names_the_variable_behind_it() {
+    let error = load("", &[("ROSTER_MAIL__MAX_ATTEMPTS", "many")]).unwrap_err();
+    insta::assert_snapshot!(error, @"
+    the configuration has a problem:
+      mail.max_attempts: expected a whole number (set by ROSTER_MAIL__MAX_ATTEMPTS)
+    ");
+}
+
+#[test]
+fn an_unknown_variable_is_a_problem() {
+    assert_eq!(keys("", &[("ROSTER_SERVER__PORT", "1")]), ["server.port"]);
+    assert_eq!(keys("", &[("ROSTER_SERVERS__LISTEN", "1")]), ["servers"]);
+}
+
+#[test]
+fn secrets_are_masked_in_every_print() {
+    let canary = "hunter2";
+    let toml = r#"
+        database.url = "postgres://roster:hunter2@db/roster"
+        links.keys = [{ id = 1, secret = "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnRlcjI=" }]
+        events.nats.url = "nats://hunter2@nats:4222"
+        mail.smtp = { username = "u", password = "hunter2" }
+    "#;
+    let config = load(toml, &[]).unwrap();
+    let printed = config.to_toml().unwrap();
+    assert!(printed.contains("postgres://roster:***@db/roster"), "{printed}");
+    for text in [printed, format!("{config:?}")] {
+        assert!(!text.contains(canary) && !text.contains("aHVudGVy"), "{text}");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    let canary = "hunter2";
+    for toml in [
+        "database.url = \"hunter2\"",
+        "links.keys = \"hunter2\"",
+        "links.keys = [\"hunter2\"]",
+        "links.keys = [{ id = 1, secret = \"hunter2\" }]",
+        "mail.smtp.password = [\"hunter2\"]",
+        "events.nats.url = \"hunter2\"",
+        "mail.smtp.password = \"hunter2",
+    ] {
+        let error = load(toml, &[]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(canary), "{toml}: {error}");
+    }
+    let error = load("", &[("ROSTER_LINKS__KEYS", "[hunter2")]).unwrap_err();
+    assert!(!error.to_string().contains(canary), "{error}");
+}
+
+#[test]
+fn a_secret_can_come_from_a_file_but_not_from_two_places() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "postgres://roster:hunter2@db/roster\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let config = load("", &[("ROSTER_DATABASE__URL_FILE", path)]).unwrap();
+    assert_eq!(config.database.url.expose(), "postgres://roster:hunter2@db/roster");
+    let printed = config.to_toml().unwrap();
+    assert!(printed.contains(path) && !printed.contains("hunter2"), "{printed}");
+    assert_eq!(load(&printed, &[]).unwrap().to_toml().unwrap(), printed, "what is printed can be loaded again");
+
+    let both = "[database]\nurl = \"sqlite://roster.db\"";
+    assert_eq!(
+        problems(both, &[("ROSTER_DATABASE__URL_FILE", path)]),
+        ["database.url: give this or url_file, not both"]
+    );
+    let missing = "[[links.keys]]\nid = 1\nsecret_file = \"/nonexistent\"";
+    assert_eq!(keys(missing, &[]), ["links.keys[0].secret_file"]);
+}
+
+#[test]
+fn the_data_directory_takes_its_contents_along() {
+    let config = load("data_dir = \"/var/lib/roster\"", &[]).unwrap();
+    assert_eq!(config.database.url.to_string(), "sqlite:///var/lib/roster/roster.db");
+    assert_eq!(config.mail.file.folder, Path::new("/var/lib/roster/mail"));
+}
+
+#[test]
+fn development_mode_is_for_loopback_only() {
+    assert_eq!(keys("server.listen = \"0.0.0.0:50051\"", &[]), ["auth.mode"]);
+    assert!(load("server.listen = \"[::1]:50051\"", &[]).is_ok());
+}
+
+#[test]
+fn replicas_must_share_their_keys() {
+    let toml = format!(
+        "database.url = \"postgres://db/roster\"\n[auth]\nmode = \"tokens\"\n\
+         tokens = [{{ name = \"a\", sha256 = \"{DIGEST}\", scopes = [\"*\"] }}]"
+    );
+    assert_eq!(keys(&toml, &[]), ["links.keys"]);
+}
+
+#[test]
+fn tokens_mode_needs_a_token() {
+    assert_eq!(keys("auth.mode = \"tokens\"", &[]), ["auth.tokens"]);
+}
+
+#[test]
+fn ownership_needs_its_roles() {
+    let role =
+        |id: &str, permissions: &str| format!("[[roles]]\nid = \"{id}\"\nname = \"R\"\npermissions = {permissions}\n");
+    assert_eq!(keys(&role("admin", "[\"*\"]"), &[]), ["roles"]);
+    let weak_owner = role("admin", "[]") + &role("owner", "[\"*\"]");
+    assert_eq!(keys(&weak_owner, &[]), ["roles[1].permissions"]);
+    let twice = role("a", "[]") + &role("a", "[]");
+    assert_eq!(keys(&twice, &[]), ["roles[1].id", "roles"]);
+}
+
+#[test]
+fn smtp_is_checked_as_a_whole() {
+    assert_eq!(keys("mail.transport = \"smtp\"", &[]), ["mail.smtp.host"]);
+    assert_eq!(keys("mail.smtp.username = \"u\"", &[]), ["mail.smtp.password"]);
+    let plain = "mail.smtp = { host = \"relay\", security = \"plaintext\", username = \"u\", password = \"p\" }";
+    assert_eq!(keys(plain, &[]), ["mail.smtp.security"]);
+    assert_eq!(keys("mail.from = \"nobody\"", &[]), ["mail.from"]);
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there_and_be_toml() {
+    let missing = Config::load_with(Some(Path::new("/nonexistent/roster.toml")), []);
+    assert!(matches!(missing, Err(Error::Unreadable { .. })));
+    match load("[server]\nlisten = = 1", &[]) {
+        Err(Error::Syntax { line, column, .. }) => assert_eq!((line, column), (2, 10)),
+        other => panic!("{other:?}"),
+    }
+}

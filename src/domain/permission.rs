@@ -1,0 +1,213 @@
+//! Permissions: dotted names, patterns over them, and what a set of patterns covers.
+
+use std::{borrow::Cow, collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// A permission of Roster's own, as a type: a function that takes a proof of it cannot be called without.
+pub trait Permission: Send + Sync + 'static {
+    /// The dotted name.
+    const NAME: &'static str;
+}
+
+macro_rules! permissions {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal),+ $(,)?) => {
+        $($(#[doc = $doc])+ #[derive(Debug)] pub enum $name {}
+        impl Permission for $name { const NAME: &'static str = $text; })+
+
+        /// The names of all of Roster's own permissions.
+        pub const ALL: &[&str] = &[$($text),+];
+    };
+}
+
+permissions! {
+    /// See a team.
+    ReadTeams = "roster.teams.read",
+    /// Create a team. Held by services.
+    CreateTeams = "roster.teams.create",
+    /// Change a team's fields and rules.
+    UpdateTeams = "roster.teams.update",
+    /// Delete a team. Only owners hold it.
+    DeleteTeams = "roster.teams.delete",
+    /// See the members.
+    ReadMembers = "roster.members.read",
+    /// Add a member without an invitation.
+    AddMembers = "roster.members.add",
+    /// Change a member's roles.
+    UpdateMembers = "roster.members.update",
+    /// Remove a member.
+    RemoveMembers = "roster.members.remove",
+    /// Leave a team. Every member may; services need it among their scopes.
+    LeaveTeams = "roster.members.leave",
+    /// Pass the ownership on. Only owners hold it.
+    TransferOwnership = "roster.ownership.transfer",
+    /// See the roles.
+    ReadRoles = "roster.roles.read",
+    /// Record a person. Held by services.
+    CreateUsers = "roster.users.create",
+    /// See a person's record. Everybody may see their own; services need it among their scopes.
+    ReadUsers = "roster.users.read",
+    /// See the invitations.
+    ReadInvitations = "roster.invitations.read",
+    /// Invite, and send an invitation again.
+    CreateInvitations = "roster.invitations.create",
+    /// Fetch an invitation's link.
+    LinkInvitations = "roster.invitations.link",
+    /// Cancel an invitation.
+    CancelInvitations = "roster.invitations.cancel",
+    /// Answer an invitation with its token. Held by services.
+    RespondInvitations = "roster.invitations.respond",
+    /// Read the events.
+    ReadEvents = "roster.events.read",
+}
+
+/// The permissions that a wildcard never gives: a role has them by name or not at all.
+pub const OWNER_ONLY: [&str; 2] = [DeleteTeams::NAME, TransferOwnership::NAME];
+
+/// A permission, or all that begin alike: `catalog.products.write`, `catalog.*`, or `*` for every one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PermissionPattern(Cow<'static, str>);
+
+impl PermissionPattern {
+    /// Takes 1 to 8 dotted segments of `a-z`, `0-9`, `_` and `-`, at most 128 characters; the last may be `*`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let segment = |s: &str| {
+            !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+        };
+        let segments: Vec<&str> = text.split('.').collect();
+        let good = match segments.split_last() {
+            Some((last, rest)) => {
+                (*last == "*" || segment(last)) && rest.iter().all(|s| segment(s)) && segments.len() <= 8
+            }
+            None => false,
+        };
+        if good && text.len() <= 128 {
+            Ok(Self(Cow::Owned(text.to_owned())))
+        } else {
+            Err(Invalid::new("must be dotted names of a-z, 0-9, _ and -, such as catalog.products.write or catalog.*"))
+        }
+    }
+
+    /// The pattern that stands for just one of Roster's own permissions.
+    pub const fn exact<P: Permission>() -> Self {
+        Self(Cow::Borrowed(P::NAME))
+    }
+
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether every name that `other` stands for begins as this wildcard asks, or is this name.
+    pub fn matches(&self, other: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(prefix) => other.starts_with(prefix),
+            None => self.0 == other,
+        }
+    }
+}
+
+impl fmt::Display for PermissionPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What somebody may do: a set of patterns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PermissionSet(BTreeSet<PermissionPattern>);
+
+impl PermissionSet {
+    /// Whether the set gives this permission, or all that this pattern stands for.
+    pub fn covers(&self, wanted: &str) -> bool {
+        if OWNER_ONLY.contains(&wanted) {
+            return self.0.iter().any(|pattern| pattern.as_str() == wanted);
+        }
+        self.0.iter().any(|pattern| pattern.matches(wanted))
+    }
+
+    /// The first pattern of `other` that this set does not cover: what a granter would give beyond their own.
+    pub fn missing<'a>(&self, other: &'a PermissionSet) -> Option<&'a PermissionPattern> {
+        other.0.iter().find(|pattern| !self.covers(pattern.as_str()))
+    }
+}
+
+impl<'a> FromIterator<&'a PermissionPattern> for PermissionSet {
+    fn from_iter<I: IntoIterator<Item = &'a PermissionPattern>>(patterns: I) -> Self {
+        Self(patterns.into_iter().cloned().collect())
+    }
+}
+
+/// What a service may ask for at all. Here a wildcard covers every permission: a scope bounds which calls a service can
+/// make, and whom it acts for decides what those calls may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scopes(Vec<PermissionPattern>);
+
+impl Scopes {
+    /// Every call.
+    pub fn all() -> Self {
+        Self(vec![PermissionPattern(Cow::Borrowed("*"))])
+    }
+
+    /// Whether a service with these scopes may make calls that need this permission.
+    pub fn cover(&self, permission: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(permission))
+    }
+}
+
+impl FromIterator<PermissionPattern> for Scopes {
+    fn from_iter<I: IntoIterator<Item = PermissionPattern>>(patterns: I) -> Self {
+        Self(patterns.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(patterns: &[&str]) -> PermissionSet {
+        patterns.iter().map(|p| PermissionPattern::parse(p).unwrap()).collect::<Vec<_>>().iter().collect()
+    }
+
+    #[test]
+    fn a_wildcard_covers_what_begins_alike() {
+        let check = |patterns: &[&str], wanted: &str, covered: bool| {
+            assert_eq!(set(patterns).covers(wanted), covered, "{patterns:?} {wanted}");
+        };
+        check(&["catalog.read"], "catalog.read", true);
+        check(&["catalog.read"], "catalog.readers", false);
+        check(&["catalog.*"], "catalog.products.write", true);
+        check(&["catalog.*"], "catalogue.read", false);
+        check(&["catalog.*"], "catalog", false);
+        check(&["catalog.*"], "catalog.*", true);
+        check(&["catalog.*"], "catalog.products.*", true);
+        check(&["catalog.products.*"], "catalog.*", false);
+        check(&["catalog.*"], "*", false);
+        check(&["*"], "*", true);
+        check(&[], "catalog.read", false);
+    }
+
+    #[test]
+    fn a_wildcard_never_gives_what_only_owners_hold() {
+        for wildcard in ["*", "roster.*", "roster.teams.*"] {
+            assert!(!set(&[wildcard]).covers("roster.teams.delete"), "{wildcard}");
+        }
+        assert!(set(&["*", "roster.teams.delete"]).covers("roster.teams.delete"));
+        let owner = set(&["*", "roster.teams.delete"]);
+        assert_eq!(set(&["*"]).missing(&owner).unwrap().as_str(), "roster.teams.delete");
+        assert_eq!(owner.missing(&set(&["*"])), None);
+    }
+
+    #[test]
+    fn patterns_are_checked() {
+        for good in ["*", "a", "a.b", "a.*", "roster.teams.read", "a_b.c-d"] {
+            assert!(PermissionPattern::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "a.", ".a", "a..b", "a.*.b", "**", "a*", "A.b", "a b", &"a.".repeat(9)] {
+            assert!(PermissionPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

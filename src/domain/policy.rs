@@ -1,0 +1,144 @@
+//! The rules that a team chose for itself.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::{Broken, Email, Invalid, email::normal_domain};
+
+/// How long an invitation stays open: whole seconds, 1 hour to 90 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InvitationTtl(i64);
+
+impl InvitationTtl {
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * Self::HOUR;
+
+    /// From a number of seconds.
+    pub fn from_seconds(seconds: i64) -> Result<Self, Invalid> {
+        if (Self::HOUR..=90 * Self::DAY).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(Invalid::new("must be between 1 hour and 90 days"))
+        }
+    }
+
+    /// The number of seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// As a difference of times.
+    pub fn delta(self) -> TimeDelta {
+        TimeDelta::seconds(self.0)
+    }
+}
+
+impl Default for InvitationTtl {
+    /// 14 days.
+    fn default() -> Self {
+        Self(14 * Self::DAY)
+    }
+}
+
+/// The e-mail domains that may join; empty means any. Sorted, without duplicates, at most 100.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AllowedDomains(Vec<String>);
+
+impl AllowedDomains {
+    /// Normalises each domain.
+    pub fn parse(domains: &[String]) -> Result<Self, Invalid> {
+        if domains.len() > 100 {
+            return Err(Invalid::new("must hold at most 100 domains"));
+        }
+        let mut normal = domains.iter().map(|d| normal_domain(d)).collect::<Result<Vec<_>, _>>()?;
+        normal.sort();
+        normal.dedup();
+        Ok(Self(normal))
+    }
+
+    /// The domains.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// A team's rules. They bind from the moment they are set; who is in already stays in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamPolicy {
+    /// How long invitations stay open.
+    pub invitation_ttl: InvitationTtl,
+    /// Which e-mail domains may join.
+    pub allowed_email_domains: AllowedDomains,
+    /// The most members; `None` means unlimited.
+    pub max_members: Option<u32>,
+    /// The most open invitations; `None` means unlimited.
+    pub max_pending_invitations: Option<u32>,
+    /// Whether only the invited address can accept.
+    pub require_email_match: bool,
+}
+
+impl Default for TeamPolicy {
+    fn default() -> Self {
+        Self {
+            invitation_ttl: InvitationTtl::default(),
+            allowed_email_domains: AllowedDomains::default(),
+            max_members: None,
+            max_pending_invitations: None,
+            require_email_match: true,
+        }
+    }
+}
+
+impl TeamPolicy {
+    /// Whether this address may join.
+    pub fn check_domain(&self, email: &Email) -> Result<(), Broken> {
+        let allowed = self.allowed_email_domains.as_slice();
+        if allowed.is_empty() || allowed.iter().any(|domain| domain == email.domain()) {
+            Ok(())
+        } else {
+            Err(Broken::DomainNotAllowed { domain: email.domain().to_owned() })
+        }
+    }
+
+    /// Whether one more member has a seat beside the `members` that there are.
+    pub fn check_seat(&self, members: u64) -> Result<(), Broken> {
+        match self.max_members {
+            Some(limit) if members >= u64::from(limit) => Err(Broken::SeatsExhausted { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one more invitation may be open beside the `pending` ones that there are.
+    pub fn check_pending(&self, pending: u64) -> Result<(), Broken> {
+        match self.max_pending_invitations {
+            Some(limit) if pending >= u64::from(limit) => Err(Broken::PendingInvitationsExhausted { limit }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_inclusive() {
+        let policy = TeamPolicy { max_members: Some(2), ..TeamPolicy::default() };
+        assert!(policy.check_seat(1).is_ok());
+        assert_eq!(policy.check_seat(2), Err(Broken::SeatsExhausted { limit: 2 }));
+        assert!(InvitationTtl::from_seconds(3600).is_ok());
+        assert!(InvitationTtl::from_seconds(3599).is_err());
+        assert!(InvitationTtl::from_seconds(90 * 86_400 + 1).is_err());
+    }
+
+    #[test]
+    fn a_domain_does_not_admit_its_subdomains() {
+        let domains = AllowedDomains::parse(&["Example.com".into(), "example.com".into()]).unwrap();
+        assert_eq!(domains.as_slice(), ["example.com"]);
+        let policy = TeamPolicy { allowed_email_domains: domains, ..TeamPolicy::default() };
+        assert!(policy.check_domain(&Email::parse("ada@example.com").unwrap()).is_ok());
+        assert!(policy.check_domain(&Email::parse("ada@sub.example.com").unwrap()).is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! Mail: the invitation that a person receives.
+//!
+//! What is here: rendering ([`Renderer`] turns an [`InvitationMail`] into a [`Rendered`] message, purely: no clock, no
+//! randomness, so that the same input always gives the same bytes) and two ways to hand a message over
+//! ([`MailTransport`]: [`SmtpTransport`] and [`FileTransport`]).
+//!
+//! What is not here: no business rule (whether an invitation may be mailed is decided before rendering), and no retry:
+//! a transport makes one attempt and says whether another one can help ([`Failure`]).
+
+mod file;
+#[cfg(test)]
+mod fixtures;
+mod message;
+mod reply;
+mod smtp;
+mod template;
+mod transport;
+mod untrusted;
+
+pub use file::FileTransport;
+pub use message::{InvitationMail, RenderError, Rendered};
+pub use smtp::{SmtpSetupError, SmtpTransport};
+pub use template::Renderer;
+pub use transport::{Failure, MailTransport, SendError};

@@ -1,0 +1,142 @@
+//! The command `roster`: reads the command line and the configuration, and calls the library. Nothing else is here.
+
+mod cli;
+
+use std::error::Error;
+use std::io::{self, ErrorKind, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use roster::app;
+use roster::config::{self, Config, TokenDigest};
+use roster::grpc::healthcheck;
+use roster::telemetry;
+use secrecy::ExposeSecret as _;
+
+use cli::{Cli, Command};
+
+/// How long a server may take to say whether it is well.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(failure) => {
+            report(&*failure);
+            // As for a mistake in the command line: nothing was done, and trying again is no use.
+            if failure.is::<config::Error>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let file = cli.config.as_deref();
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            let config = Config::load(file)?;
+            with_telemetry(&config.telemetry.clone(), async { Ok(app::serve(config).await?) })?;
+        }
+        Command::Migrate(migrate) => {
+            let config = Config::load(file)?;
+            let report = with_telemetry(&config.telemetry, async { Ok(app::migrate(&config, migrate.into()).await?) })?;
+            print(report.trim_end())?;
+        }
+        Command::Healthcheck { endpoint, live } => return check_health(file, endpoint, live),
+        Command::Config => print(Config::load(file)?.to_toml()?.trim_end())?,
+        Command::Token { name } => print(&token(&name)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<cli::Migrate> for app::Migrate {
+    fn from(migrate: cli::Migrate) -> Self {
+        match migrate {
+            cli::Migrate::Up => Self::Up,
+            cli::Migrate::Down { steps } => Self::Down { steps },
+            cli::Migrate::Status => Self::Status,
+        }
+    }
+}
+
+/// Runs `work`, with logs and traces from its first step to its last.
+fn with_telemetry<T>(config: &config::Telemetry, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    on_runtime(async {
+        let guard = telemetry::init(config)?;
+        let result = work.await;
+        guard.shutdown().await;
+        result
+    })
+}
+
+fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    // The work has ended in order; a blocking call that hangs must not hold up the process.
+    runtime.shutdown_background();
+    result
+}
+
+fn check_health(file: Option<&Path>, endpoint: Option<String>, live: bool) -> Result<ExitCode, Failure> {
+    let endpoint = match endpoint {
+        Some(endpoint) => endpoint,
+        None => format!("http://{}", reachable(Config::load(file)?.server.listen)),
+    };
+    let service = if live { healthcheck::LIVE } else { healthcheck::READY };
+    let serving = on_runtime(async { Ok(healthcheck::check(&endpoint, service, HEALTH_TIMEOUT).await?) })?;
+    print(if serving { "SERVING" } else { "NOT_SERVING" })?;
+    Ok(if serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// An address to connect to for one to listen on: `0.0.0.0` means every address, and so also loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+fn token(name: &str) -> Result<String, Failure> {
+    let token = config::new_service_token()?;
+    let token = token.expose_secret();
+    Ok(format!(
+        "{token}\n\n\
+         # The token above cannot be shown again. This admits its bearer:\n\
+         [[auth.tokens]]\n\
+         name = {name:?}\n\
+         sha256 = \"{}\"\n\
+         scopes = [\"roster.teams.read\", \"roster.members.read\"] # or [\"roster.*\"]\n\
+         act_for_users = false",
+        TokenDigest::of(token)
+    ))
+}
+
+/// Prints to standard output. That nobody reads on (`roster config | head`) is no failure.
+fn print(text: &str) -> Result<(), io::Error> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Tells people what failed, and why, down to the first cause.
+fn report(failure: &(dyn Error + 'static)) {
+    let mut text = format!("error: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let why = error.to_string();
+        // Wrappers often say no more than what they wrap.
+        if !text.ends_with(&why) {
+            text = format!("{text}\n  because {why}");
+        }
+        cause = error.source();
+    }
+    // Where standard error is closed, only the exit status is left to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}

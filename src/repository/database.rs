@@ -1,0 +1,184 @@
+//! Connections: how each dialect is opened and what every session is set to.
+
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
+
+use sea_orm::{
+    ConnectOptions, DatabaseConnection, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx::{
+        Executor as _,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
+};
+
+use super::{Error, Result, Tx};
+
+/// Which database it is, and how to reach it.
+#[derive(Clone)]
+pub struct Options {
+    /// `postgres://…` or `sqlite://PATH`. May hold a password.
+    pub url: String,
+    /// The most connections.
+    pub max_connections: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Database {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    options: Arc<Options>,
+    /// Held as long as the database is open, so that a second process does not open the same file.
+    _lock: Option<Arc<File>>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("dialect", &self.read.get_database_backend()).finish_non_exhaustive()
+    }
+}
+
+/// A source for reads outside a transaction. Everything committed before the read began is in it.
+#[derive(Debug, Clone)]
+pub struct Reader(pub(super) DatabaseConnection);
+
+impl Database {
+    /// Opens the database and checks that it answers. Creates the file and its folder for SQLite.
+    pub async fn open(options: Options) -> Result<Self> {
+        if is_postgres(&options.url) {
+            let pool = connect(postgres(&options, options.max_connections)).await?;
+            return Ok(Self { read: pool.clone(), write: pool, options: Arc::new(options), _lock: None });
+        }
+        let lock = lock_file(Path::new(path_of(&options.url)))?;
+        // One writer: SQLite takes no second one, and queueing for a connection is fairer than retrying on "busy".
+        let write = connect(sqlite(&options, 1, false)).await?;
+        let read = connect(sqlite(&options, options.max_connections, true)).await?;
+        Ok(Self { read, write, options: Arc::new(options), _lock: Some(Arc::new(lock)) })
+    }
+
+    /// For reads outside a transaction.
+    pub fn reader(&self) -> Reader {
+        Reader(self.read.clone())
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// Never let this future be dropped half-way: with sqlx 0.9.0 the session could go back to the pool inside an open
+    /// transaction (sqlx #4385). Callers run it in a task that nothing cancels, and the pool rolls back what comes back.
+    pub async fn begin(&self) -> Result<Tx> {
+        let options = TransactionOptions {
+            isolation_level: self.is_postgres().then_some(IsolationLevel::ReadCommitted),
+            access_mode: None,
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        };
+        Ok(Tx::new(self.write.begin_with_options(options).await?))
+    }
+
+    /// The connection that the schema is changed on.
+    pub(super) fn writer(&self) -> &DatabaseConnection {
+        &self.write
+    }
+
+    /// Whether it is PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        is_postgres(&self.options.url)
+    }
+
+    /// A pool of one connection of its own, whose session no other work shares. PostgreSQL only.
+    pub(super) async fn lone_session(&self) -> Result<DatabaseConnection> {
+        connect(postgres(&self.options, 1)).await
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.read.ping().await?)
+    }
+
+    /// Closes every connection.
+    pub async fn close(self) -> Result<()> {
+        self.read.close().await?;
+        Ok(self.write.close().await?)
+    }
+}
+
+async fn connect(options: ConnectOptions) -> Result<DatabaseConnection> {
+    sea_orm::Database::connect(options).await.map_err(|error| match Error::from(error) {
+        Error::Other(error) => Error::Unavailable(error),
+        classified => classified,
+    })
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+fn path_of(url: &str) -> &str {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+fn common(options: &Options, connections: u32) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(connections)
+        .acquire_timeout(options.acquire_timeout)
+        // A ping before every use costs a third of the throughput; a dead connection shows itself soon enough.
+        .test_before_acquire(false)
+        // Statements are not logged: parameters hold addresses and other personal data.
+        .sqlx_logging(false);
+    connect
+}
+
+fn postgres(options: &Options, connections: u32) -> ConnectOptions {
+    let statement_timeout = options.statement_timeout.as_millis().to_string();
+    let mut connect = common(options, connections);
+    connect
+        .map_sqlx_postgres_opts(move |session| {
+            session.application_name("roster").options([
+                ("statement_timeout", statement_timeout.as_str()),
+                ("lock_timeout", "3000"),
+                ("idle_in_transaction_session_timeout", "10000"),
+                // Silences the warning that the rollback below makes where there is nothing to roll back.
+                ("client_min_messages", "error"),
+            ])
+        })
+        // The second half of the guard described at `Database::begin`: whatever happened, a session that goes back to
+        // the pool is in no transaction.
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_release(|session, _| Box::pin(async move { session.execute("ROLLBACK").await.map(|_| true) }))
+        });
+    connect
+}
+
+fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOptions {
+    let mut connect = common(options, connections);
+    connect.map_sqlx_sqlite_opts(move |session| {
+        session
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit that was acknowledged survives a power failure.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("query_only", if read_only { "ON" } else { "OFF" })
+    });
+    connect
+}
+
+/// Takes the lock beside the database file; the system releases it when the process ends, however it ends.
+fn lock_file(database: &Path) -> Result<File> {
+    let path = database.with_extension("lock");
+    let refuse = |why: std::io::Error| Error::Unavailable(sea_orm::DbErr::Custom(format!("{}: {why}", path.display())));
+    if let Some(folder) = database.parent() {
+        std::fs::create_dir_all(folder).map_err(refuse)?;
+    }
+    let file = File::create(&path).map_err(refuse)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked(database.display().to_string())),
+        Err(std::fs::TryLockError::Error(why)) => Err(refuse(why)),
+    }
+}

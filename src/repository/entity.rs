@@ -1,0 +1,11 @@
+//! The tables as `SeaORM` sees them. Rows become domain values, and back, in the files beside this folder.
+
+pub(super) mod event;
+pub(super) mod event_sequence;
+pub(super) mod idempotency_key;
+pub(super) mod invitation;
+pub(super) mod mail;
+pub(super) mod membership;
+pub(super) mod membership_role;
+pub(super) mod team;
+pub(super) mod user;

@@ -1,0 +1,19 @@
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub(in crate::repository) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(in crate::repository) id: String,
+    pub(in crate::repository) email: String,
+    pub(in crate::repository) email_verified: bool,
+    pub(in crate::repository) display_name: String,
+    pub(in crate::repository) version: i64,
+    pub(in crate::repository) create_time: DateTimeUtc,
+    pub(in crate::repository) update_time: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(in crate::repository) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

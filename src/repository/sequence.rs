@@ -1,0 +1,83 @@
+//! The one order of all events.
+//!
+//! A writer cannot know an event's place: a transaction that began earlier may commit later. So positions are given
+//! afterwards, to what is committed, under the lock of one row: they are dense, and a reader that has seen a position has
+//! seen every one below it.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Statement, sea_query::Expr};
+
+use super::{
+    Database, Result, Source, Tx,
+    entity::event_sequence::{Column, Entity, Model},
+    events,
+};
+
+/// The only row of its table.
+const ROW: i64 = 1;
+
+/// How far the order reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The last position given.
+    pub last: i64,
+    /// Events up to here are not retained any more.
+    pub purged: i64,
+}
+
+/// How far the order reaches now.
+pub async fn bounds(source: &impl Source) -> Result<Bounds> {
+    let row = Entity::find_by_id(ROW).one(source.connection()).await?;
+    Ok(row.map_or(Bounds { last: 0, purged: 0 }, |row| Bounds { last: row.last_position, purged: row.purged_position }))
+}
+
+/// Gives positions to at most `limit` committed events that have none. Answers how many, and the last position given.
+pub async fn advance(database: &Database, limit: u64) -> Result<(u64, i64)> {
+    let tx = database.begin().await?;
+    let last = lock(&tx).await?.last_position;
+    // Written once for both dialects; `SeaORM` has no UPDATE … FROM. All values are numbers of ours.
+    let sql = format!(
+        "UPDATE events SET position = next.position FROM (\
+           SELECT id, {last} + row_number() OVER (ORDER BY id) AS position FROM events \
+           WHERE position IS NULL ORDER BY id LIMIT {limit}\
+         ) AS next WHERE events.id = next.id"
+    );
+    let backend = tx.connection().get_database_backend();
+    let given = tx.connection().execute_raw(Statement::from_string(backend, sql)).await?.rows_affected();
+    let last = last + i64::try_from(given).unwrap_or(i64::MAX);
+    if given == 0 {
+        tx.rollback().await?;
+        return Ok((0, last));
+    }
+    set(&tx, Column::LastPosition, last).await?;
+    tx.commit().await?;
+    Ok((given, last))
+}
+
+/// Deletes the oldest events, as long as they are older than `cutoff` and, if asked, acknowledged by the broker.
+/// Answers how many there were.
+pub async fn purge(database: &Database, cutoff: DateTime<Utc>, published: bool) -> Result<u64> {
+    let reader = database.reader();
+    let purged = bounds(&reader).await?.purged;
+    let Some(outdated) = events::outdated(&reader, cutoff, published).await?.filter(|edge| *edge > purged) else {
+        return Ok(0);
+    };
+    let tx = database.begin().await?;
+    lock(&tx).await?;
+    let deleted = events::delete_until(&tx, outdated).await?;
+    set(&tx, Column::PurgedPosition, outdated).await?;
+    tx.commit().await?;
+    Ok(deleted)
+}
+
+/// Holds the row until the transaction ends, so that two sequencers follow one another.
+async fn lock(tx: &Tx) -> Result<Model> {
+    let query = Entity::find_by_id(ROW).lock_exclusive();
+    let row = query.one(tx.connection()).await?;
+    row.ok_or_else(|| super::row::At::new("event_sequence", &ROW).corrupt("id", &"the row is missing"))
+}
+
+async fn set(tx: &Tx, column: Column, value: i64) -> Result<()> {
+    Entity::update_many().col_expr(column, Expr::value(value)).filter(Column::Id.eq(ROW)).exec(tx.connection()).await?;
+    Ok(())
+}
