@@ -4,8 +4,8 @@
 //! randomness, so that the same input always gives the same bytes) and two ways to hand a message over
 //! ([`MailTransport`]: [`SmtpTransport`] and [`FileTransport`]).
 //!
-//! What is not here: no business rule (whether an invitation may be mailed is decided before rendering), and no retry:
-//! a transport makes one attempt and says whether another one can help ([`Failure`]).
+//! A transport makes one attempt and says whether another one can help ([`Failure`]); the [`Worker`] tries again. What
+//! is not here: when a mail is asked for, which is decided in the transaction that makes or resends an invitation.
 
 mod file;
 #[cfg(test)]
@@ -16,9 +16,11 @@ mod smtp;
 mod template;
 mod transport;
 mod untrusted;
+mod worker;
 
 pub use file::FileTransport;
 pub use message::{InvitationMail, RenderError, Rendered};
 pub use smtp::{SmtpSetupError, SmtpTransport};
 pub use template::Renderer;
 pub use transport::{Failure, MailTransport, SendError};
+pub use worker::{Settings, Worker};

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         Email, Member, Role, RoleId, Roles, Team, TeamId, User, UserId,
-        keyring::Keyring,
+        link::Links,
         permission::{Permission, ReadMembers, ReadRoles, ReadTeams, ReadUsers},
         text::Slug,
     },
@@ -33,14 +33,13 @@ pub struct Queries {
     reader: Reader,
     env: Env,
     roles: Arc<Roles>,
-    keys: Keyring,
-    accept_url: String,
+    links: Arc<Links>,
 }
 
 impl Queries {
-    /// Reads from this database; links lead to `accept_url` and are signed with `keys`.
-    pub fn new(database: &Database, env: Env, roles: Arc<Roles>, keys: Keyring, accept_url: String) -> Self {
-        Self { reader: database.reader(), env, roles, keys, accept_url }
+    /// Reads from this database.
+    pub fn new(database: &Database, env: Env, roles: Arc<Roles>, links: Arc<Links>) -> Self {
+        Self { reader: database.reader(), env, roles, links }
     }
 
     /// The time that this read takes for now.

@@ -73,8 +73,8 @@ impl Command for AcceptInvitation {
             return Ok(answer);
         }
         before.check_open(work.now)?;
-        check_inviter(work, &before).await?;
         check_roles_exist(work, &before)?;
+        check_inviter(work, &before).await?;
         let user = self.user(work, &team, &before).await?;
         let after = before.clone().accept(user.id.clone(), work.now)?;
         let after = change_invitation(work, InvitationChange::Accepted, Cause::Direct, before, after).await?;
@@ -136,7 +136,7 @@ impl Command for DeclineInvitation {
 
 /// Takes the row of the team whose invitation a token claims, and reads the invitation under that lock.
 async fn lock_claimed(work: &mut Work<'_>, claim: Claim) -> Result<(Team, Invitation)> {
-    let named = invitations::get_by_token_claim(work.tx, claim.invitation).await?.ok_or(Error::TokenInvalid)?;
+    let named = invitations::get_any(work.tx, claim.invitation).await?.ok_or(Error::TokenInvalid)?;
     // The invitations of a deleted team were canceled with it.
     let team = teams::lock(work.tx, named.team_id).await?.ok_or(Broken::InvitationCanceled)?;
     let invitation = invitations::get(work.tx, team.id, claim.invitation).await?.ok_or(Error::TokenInvalid)?;

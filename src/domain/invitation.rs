@@ -224,17 +224,18 @@ impl Invitation {
     }
 }
 
+/// An invitation for tests.
 #[cfg(test)]
-mod tests {
+pub(super) mod fixture {
     use uuid::Uuid;
 
     use super::*;
 
-    fn at(seconds: i64) -> DateTime<Utc> {
+    pub(in crate::domain) fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
     }
 
-    fn pending() -> Invitation {
+    pub(in crate::domain) fn pending() -> Invitation {
         Invitation {
             id: InvitationId(Uuid::nil()),
             team_id: TeamId(Uuid::nil()),
@@ -251,6 +252,11 @@ mod tests {
             changed: Version(1),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fixture::*, *};
 
     fn bob() -> UserId {
         "bob".parse().unwrap()
@@ -258,8 +264,8 @@ mod tests {
 
     #[test]
     fn an_invitation_ends_once() {
-        let ends: [fn(Invitation, DateTime<Utc>) -> Result<Invitation, Broken>; 3] =
-            [|i, now| i.accept(bob(), now), Invitation::decline, Invitation::cancel];
+        type End = fn(Invitation, DateTime<Utc>) -> Result<Invitation, Broken>;
+        let ends: [End; 3] = [|i, now| i.accept(bob(), now), Invitation::decline, Invitation::cancel];
         let why = [Broken::InvitationAccepted, Broken::InvitationDeclined, Broken::InvitationCanceled];
         for (first, why) in ends.iter().zip(why) {
             let closed = first(pending(), at(1)).unwrap();

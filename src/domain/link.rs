@@ -1,6 +1,7 @@
 //! The secret in an invitation's link. It is never stored: it is derived whenever it is needed.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use url::Url;
 use uuid::Uuid;
 
 use super::{
@@ -12,6 +13,13 @@ const PURPOSE: &str = "invitation-link";
 /// Invitation id and link version.
 const CLAIM_LEN: usize = 16 + 4;
 
+/// Makes links and recognises their tokens.
+#[derive(Debug, Clone)]
+pub struct Links {
+    keys: Keyring,
+    accept_url: Url,
+}
+
 /// What a token claims: which invitation, and which of its links. Everything else comes from the stored invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Claim {
@@ -21,33 +29,71 @@ pub struct Claim {
     pub link_version: u32,
 }
 
-/// The token of the link that is alive: base64url of key number, invitation id, link version and code.
-pub fn token(keys: &Keyring, invitation: &Invitation) -> String {
-    let mut claim = Vec::with_capacity(CLAIM_LEN);
-    claim.extend_from_slice(invitation.id.0.as_bytes());
-    claim.extend_from_slice(&invitation.link_version.to_be_bytes());
-    let (key_id, code) = keys.sign(PURPOSE, &claim);
-    let bytes = [&[key_id][..], &claim, &code].concat();
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// What a token claims, if it is one of ours.
-pub fn verify(keys: &Keyring, token: &str) -> Option<Claim> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (key_id, rest) = bytes.split_first()?;
-    let (claim, code) = rest.split_at_checked(CLAIM_LEN)?;
-    if code.len() != MAC_LEN || !keys.verify(*key_id, PURPOSE, claim, code) {
-        return None;
+impl Links {
+    /// Links to `accept_url` whose tokens are signed with `keys`.
+    pub fn new(keys: Keyring, accept_url: Url) -> Self {
+        Self { keys, accept_url }
     }
-    let (id, version) = claim.split_at(16);
-    Some(Claim {
-        invitation: InvitationId(Uuid::from_slice(id).ok()?),
-        link_version: u32::from_be_bytes(version.try_into().ok()?),
-    })
+
+    /// The token of the link that is alive: base64url of key number, invitation id, link version and code.
+    pub fn token(&self, invitation: &Invitation) -> String {
+        let mut claim = Vec::with_capacity(CLAIM_LEN);
+        claim.extend_from_slice(invitation.id.0.as_bytes());
+        claim.extend_from_slice(&invitation.link_version.to_be_bytes());
+        let (key_id, code) = self.keys.sign(PURPOSE, &claim);
+        URL_SAFE_NO_PAD.encode([&[key_id][..], &claim, &code].concat())
+    }
+
+    /// The address to open: the accept URL with the token as its query parameter `token`.
+    pub fn url(&self, token: &str) -> String {
+        let mut url = self.accept_url.clone();
+        url.query_pairs_mut().append_pair("token", token);
+        url.into()
+    }
+
+    /// What a token claims, if it is one of ours.
+    pub fn verify(&self, token: &str) -> Option<Claim> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (key_id, rest) = bytes.split_first()?;
+        let (claim, code) = rest.split_at_checked(CLAIM_LEN)?;
+        if code.len() != MAC_LEN || !self.keys.verify(*key_id, PURPOSE, claim, code) {
+            return None;
+        }
+        let (id, version) = claim.split_at(16);
+        Some(Claim {
+            invitation: InvitationId(Uuid::from_slice(id).ok()?),
+            link_version: u32::from_be_bytes(version.try_into().ok()?),
+        })
+    }
 }
 
-/// The address to open: `accept_url` with the token as its query parameter.
-pub fn url(accept_url: &str, token: &str) -> String {
-    let separator = if accept_url.contains('?') { '&' } else { '?' };
-    format!("{accept_url}{separator}token={token}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::invitation::fixture::pending;
+
+    fn links() -> Links {
+        Links::new(Keyring::new((1, b"secret"), &[]), "https://app.example.com/join?lang=en#top".parse().unwrap())
+    }
+
+    #[test]
+    fn a_token_names_its_link() {
+        let token = links().token(&pending());
+        let claim = links().verify(&token).unwrap();
+        assert_eq!((claim.invitation, claim.link_version), (pending().id, 1));
+        assert_eq!(links().url(&token), format!("https://app.example.com/join?lang=en&token={token}#top"));
+    }
+
+    #[test]
+    fn a_token_with_any_bit_changed_is_none_of_ours() {
+        let bytes = URL_SAFE_NO_PAD.decode(links().token(&pending())).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(links().verify(&URL_SAFE_NO_PAD.encode(changed)), None, "bit {bit}");
+        }
+        for text in ["", "x", "a.b.c", &URL_SAFE_NO_PAD.encode(&bytes[1..])] {
+            assert_eq!(links().verify(text), None, "{text}");
+        }
+    }
 }

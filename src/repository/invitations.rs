@@ -63,8 +63,8 @@ pub async fn get(source: &impl Source, team: TeamId, id: InvitationId) -> Result
     found.map(Invitation::try_from).transpose()
 }
 
-/// The invitation that a token names: its holder has shown that they may see it, whatever the team.
-pub async fn get_by_token_claim(source: &impl Source, id: InvitationId) -> Result<Option<Invitation>> {
+/// The invitation with this id, whatever its team: for who holds its token, and for Roster's own mail.
+pub async fn get_any(source: &impl Source, id: InvitationId) -> Result<Option<Invitation>> {
     let found = Entity::find_by_id(id.0).one(source.connection()).await?;
     found.map(Invitation::try_from).transpose()
 }

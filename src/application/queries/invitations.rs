@@ -8,7 +8,7 @@ use crate::{
     domain::{
         Broken, Invitation, InvitationId, TeamId,
         invitation::State,
-        link,
+        link::Claim,
         permission::{LinkInvitations, ReadInvitations, RespondInvitations},
     },
     repository::{invitations, teams, users},
@@ -78,20 +78,20 @@ impl Queries {
         self.authorize::<LinkInvitations>(cx, team, fresh).await?;
         let invitation = self.find_invitation(team, id).await?;
         invitation.check_open(self.now())?;
-        let token = link::token(&self.keys, &invitation);
-        Ok(Link { url: link::url(&self.accept_url, &token), token, expire_time: invitation.expire_time })
+        let token = self.links.token(&invitation);
+        Ok(Link { url: self.links.url(&token), token, expire_time: invitation.expire_time })
     }
 
     /// What a token claims, if it is one of ours.
-    pub fn claim(&self, token: &str) -> Result<link::Claim> {
-        link::verify(&self.keys, token).ok_or(Error::TokenInvalid)
+    pub fn claim(&self, token: &str) -> Result<Claim> {
+        self.links.verify(token).ok_or(Error::TokenInvalid)
     }
 
     /// What a token stands for.
     pub async fn preview_invitation(&self, cx: &Context, token: &str) -> Result<Preview> {
         check_scope::<RespondInvitations>(&cx.principal)?;
         let claim = self.claim(token)?;
-        let found = invitations::get_by_token_claim(&self.reader, claim.invitation).await?;
+        let found = invitations::get_any(&self.reader, claim.invitation).await?;
         let invitation = found.filter(|i| i.link_version == claim.link_version).ok_or(Error::TokenInvalid)?;
         let team = teams::get(&self.reader, invitation.team_id).await?.ok_or(Broken::InvitationCanceled)?;
         let inviter = match &invitation.inviter {

@@ -1,0 +1,157 @@
+//! Messages into commands, and what use cases answer into messages.
+//!
+//! A request is checked as a whole: every field that breaks its rule is reported, not only the first. What a field may
+//! hold is said by the domain type that it becomes; here is only which field becomes what.
+
+pub(super) mod event;
+pub(super) mod invitation;
+pub(super) mod member;
+pub(super) mod role;
+pub(super) mod team;
+pub(super) mod user;
+
+use std::{collections::BTreeSet, fmt::Display, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use roster_proto::v1 as wire;
+
+use super::status::{EdgeError, Failure};
+use crate::{
+    application::{Revision, WriteOptions, revision::Consistency},
+    domain::{Invalid, RoleId},
+};
+
+/// The most roles that one request gives.
+const MAX_ROLES: usize = 20;
+
+/// The fields of a request that break their rules.
+#[derive(Debug, Default)]
+pub(super) struct Violations(Vec<(String, String)>);
+
+impl Violations {
+    /// The field's value, or a note of why it has none.
+    pub(super) fn field<T, E: Display>(&mut self, path: &str, value: Result<T, E>) -> Option<T> {
+        value.map_err(|why| self.add(path, why)).ok()
+    }
+
+    /// The id that a field holds.
+    pub(super) fn id<T: FromStr<Err = Invalid>>(&mut self, path: &str, text: &str) -> Option<T> {
+        if text.is_empty() {
+            self.add(path, "must not be empty");
+            return None;
+        }
+        self.field(path, text.parse())
+    }
+
+    /// The id that a field holds, or `None` within for an empty one.
+    pub(super) fn optional_id<T: FromStr<Err = Invalid>>(&mut self, path: &str, text: &str) -> Option<Option<T>> {
+        if text.is_empty() { Some(None) } else { self.field(path, text.parse()).map(Some) }
+    }
+
+    /// The roles that a field names: at least one, each once.
+    pub(super) fn roles(&mut self, path: &str, ids: &[String]) -> Option<BTreeSet<RoleId>> {
+        if ids.is_empty() || ids.len() > MAX_ROLES {
+            self.add(path, format_args!("must name 1 to {MAX_ROLES} roles"));
+            return None;
+        }
+        let parsed = ids.iter().enumerate().map(|(i, id)| self.id(&format!("{path}[{i}]"), id));
+        parsed.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// Notes that a field breaks its rule.
+    pub(super) fn add(&mut self, path: &str, why: impl Display) {
+        self.0.push((path.to_owned(), why.to_string()));
+    }
+
+    /// The values of all fields, or all that is wrong with the request.
+    pub(super) fn all<T: Options>(self, options: T) -> Result<T::Values, Failure> {
+        match options.values() {
+            Some(values) if self.0.is_empty() => Ok(values),
+            _ => Err(EdgeError::InvalidFields(self.0).into()),
+        }
+    }
+}
+
+/// Several values of which each may be missing.
+pub(super) trait Options {
+    /// The values.
+    type Values;
+    /// The values, if none is missing.
+    fn values(self) -> Option<Self::Values>;
+}
+
+macro_rules! options {
+    ($($name:ident),+) => {
+        impl<$($name),+> Options for ($(Option<$name>,)+) {
+            type Values = ($($name,)+);
+            #[expect(non_snake_case, reason = "one binding for each type")]
+            fn values(self) -> Option<Self::Values> {
+                let ($($name,)+) = self;
+                Some(($($name?,)+))
+            }
+        }
+    };
+}
+
+options!(A);
+options!(A, B);
+options!(A, B, C);
+options!(A, B, C, D);
+options!(A, B, C, D, E);
+options!(A, B, C, D, E, F);
+options!(A, B, C, D, E, F, G);
+
+/// How a write is to be done.
+pub(super) fn write_options(violations: &mut Violations, request_id: &str, validate_only: bool) -> WriteOptions {
+    let fits = request_id.len() <= 128 && request_id.chars().all(|c| c.is_ascii_graphic());
+    if !fits {
+        violations.add("request_id", "must be at most 128 visible ASCII characters");
+    }
+    WriteOptions { request_id: (!request_id.is_empty()).then(|| request_id.to_owned()), validate_only }
+}
+
+/// How fresh a read has to be.
+pub(super) fn consistency(message: Option<&wire::Consistency>) -> Result<Consistency, Failure> {
+    use wire::consistency::Requirement;
+
+    Ok(match message.and_then(|c| c.requirement.as_ref()) {
+        None | Some(Requirement::FullyConsistent(false)) => Consistency::BoundedStaleness,
+        Some(Requirement::FullyConsistent(true)) => Consistency::Full,
+        Some(Requirement::AtLeastAsFresh(revision)) => Consistency::AtLeastAsFresh(Revision::decode(revision)?),
+    })
+}
+
+/// The token of what a write made; empty when it wrote nothing.
+pub(super) fn revision(revision: Option<&Revision>) -> String {
+    revision.map(Revision::encode).unwrap_or_default()
+}
+
+/// How many items a page holds at the most.
+pub(super) fn page_size(violations: &mut Violations, size: i32) -> u64 {
+    match u64::try_from(size) {
+        Ok(0) => 50,
+        Ok(size) => size.min(500),
+        Err(_) => {
+            violations.add("page_size", "must not be negative");
+            0
+        }
+    }
+}
+
+/// A point in time.
+pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    // Below 2^31 even in a leap second.
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(i32::MAX);
+    Timestamp { seconds: time.timestamp(), nanos }
+}
+
+/// Ids as text.
+pub(super) fn texts<T: Display>(ids: impl IntoIterator<Item = T>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
+}
+
+/// An id as text, or nothing.
+pub(super) fn optional_text<T: Display>(id: Option<T>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}

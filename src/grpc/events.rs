@@ -1,0 +1,186 @@
+//! `EventService`.
+
+use std::{pin::Pin, time::Duration};
+
+use futures::Stream;
+use roster_proto::v1::{self as wire, event_service_server::EventService};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{
+    call::{Api, serve},
+    convert::{self, Violations, event},
+    status::{EdgeError, Failure, status},
+};
+use crate::{
+    application::{
+        Context, Error, Result as Answer,
+        queries::{EventPage, Start},
+    },
+    domain::{TeamId, cursor},
+};
+
+/// How many events are read, and how many wait for a slow reader, at a time: what one stream holds in memory.
+const BATCH: u64 = 100;
+
+/// Serves the stream of changes.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// What services work with.
+    pub api: Api,
+    /// Tells the position of the latest event.
+    pub head: watch::Receiver<i64>,
+    /// How long a stream is quiet before it says that it lives.
+    pub checkpoint_interval: Duration,
+    /// Streams end when this is canceled.
+    pub stopping: CancellationToken,
+    /// The tasks that feed streams.
+    pub tasks: TaskTracker,
+}
+
+type Streamed = Result<wire::WatchResponse, Status>;
+
+#[async_trait]
+impl EventService for Events {
+    type WatchStream = Pin<Box<dyn Stream<Item = Streamed> + Send>>;
+
+    async fn list_events(
+        &self,
+        request: Request<wire::ListEventsRequest>,
+    ) -> Result<Response<wire::ListEventsResponse>, Status> {
+        serve(request, async |cx, request| {
+            let mut v = Violations::default();
+            let size = convert::page_size(&mut v, request.page_size);
+            let team = v.optional_id("team_id", &request.team_id);
+            let (team,) = v.all((team,))?;
+            self.api.queries.check_events(cx, team).await?;
+            let start = if request.cursor.is_empty() { Start::Beginning } else { Start::After(read(&request.cursor)?) };
+            let position = self.api.queries.start_position(start).await?;
+            let page = self.api.queries.events_after(position, team, size).await?;
+            let events = page.events.iter().map(event::message).collect::<Answer<_>>()?;
+            Ok(wire::ListEventsResponse { events, next_cursor: cursor::encode(page.next), has_more: page.has_more })
+        })
+        .await
+    }
+
+    async fn watch(&self, request: Request<wire::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        use wire::watch_request::Start as Message;
+
+        serve(request, async |cx, request| {
+            let mut v = Violations::default();
+            let team = v.optional_id("team_id", &request.team_id);
+            let (team,) = v.all((team,))?;
+            self.api.queries.check_events(cx, team).await?;
+            let start = match request.start {
+                None | Some(Message::FromBeginning(false)) => Start::Now,
+                Some(Message::FromBeginning(true)) => Start::Beginning,
+                Some(Message::Cursor(text)) => Start::After(read(&text)?),
+            };
+            let position = self.api.queries.start_position(start).await?;
+            let (sender, receiver) = mpsc::channel(BATCH as usize);
+            let feed = Feed { service: self.clone(), cx: cx.clone(), team, position, sender };
+            self.tasks.spawn(feed.run(start == Start::Now));
+            Ok(Box::pin(ReceiverStream::new(receiver)) as Self::WatchStream)
+        })
+        .await
+    }
+}
+
+fn read(text: &str) -> Result<i64, Error> {
+    cursor::decode(text).ok_or(Error::CursorInvalid)
+}
+
+/// Feeds one stream until its reader goes away, the service stops, or the caller may not read on.
+struct Feed {
+    service: Events,
+    cx: Context,
+    team: Option<TeamId>,
+    /// Everything up to here has been sent.
+    position: i64,
+    sender: mpsc::Sender<Streamed>,
+}
+
+/// Why a stream ends.
+enum End {
+    /// Nobody reads on.
+    Gone,
+    /// The reader is told why.
+    Told(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Told(failure)
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Told(error.into())
+    }
+}
+
+impl Feed {
+    async fn run(mut self, announce: bool) {
+        let stopping = self.service.stopping.clone();
+        let end = tokio::select! {
+            end = self.feed(announce) => end,
+            () = stopping.cancelled() => Err(Failure::from(EdgeError::ShuttingDown).into()),
+            () = self.sender.closed() => Err(End::Gone),
+        };
+        if let Err(End::Told(failure)) = end {
+            let _gone = self.sender.send(Err(status(&failure, &self.cx.call_id))).await;
+        }
+    }
+
+    async fn feed(&mut self, announce: bool) -> Result<(), End> {
+        let mut head = self.service.head.clone();
+        if announce {
+            self.checkpoint().await?;
+        }
+        loop {
+            head.mark_unchanged();
+            let page = self.read().await?;
+            let (quiet, has_more) = (page.events.is_empty(), page.has_more);
+            for stored in &page.events {
+                let message = wire::watch_response::Message::Event(event::message(stored)?);
+                self.send(message).await?;
+            }
+            self.position = page.next;
+            if has_more {
+                continue;
+            }
+            match tokio::time::timeout(self.service.checkpoint_interval, head.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_closed)) => return Err(Failure::from(EdgeError::ShuttingDown).into()),
+                Err(_elapsed) if quiet => self.checkpoint().await?,
+                Err(_elapsed) => {}
+            }
+        }
+    }
+
+    /// The next events; a person's right to them is looked at again each time, for it may have ended with one of them.
+    async fn read(&self) -> Result<EventPage, Failure> {
+        let queries = &self.service.api.queries;
+        let page = queries.events_after(self.position, self.team, BATCH).await?;
+        if !page.events.is_empty() {
+            queries.check_events(&self.cx, self.team).await?;
+        }
+        Ok(page)
+    }
+
+    async fn checkpoint(&self) -> Result<(), End> {
+        let checkpoint = wire::Checkpoint {
+            cursor: cursor::encode(self.position),
+            time: Some(convert::timestamp(self.service.api.queries.now())),
+        };
+        self.send(wire::watch_response::Message::Checkpoint(checkpoint)).await
+    }
+
+    async fn send(&self, message: wire::watch_response::Message) -> Result<(), End> {
+        let response = wire::WatchResponse { message: Some(message) };
+        self.sender.send(Ok(response)).await.map_err(|_gone| End::Gone)
+    }
+}

@@ -1,0 +1,262 @@
+//! Invitations: every RPC of theirs, each refusal with its reason, and what becomes of them when other things change.
+
+use chrono::TimeDelta;
+use roster_proto::v1::{
+    self as wire, AcceptInvitationRequest, CreateInvitationRequest, GetInvitationLinkRequest, GetInvitationRequest,
+    InvitationState, ListInvitationsRequest, PreviewInvitationRequest, TeamPolicy, accept_invitation_request::Accepter,
+};
+use tonic::Code;
+
+use crate::{
+    both,
+    support::{Db, Outcome as _, Scene, scene::create_user},
+};
+
+impl Scene {
+    async fn invitation(&self, id: &str) -> wire::Invitation {
+        let request = GetInvitationRequest {
+            team_id: self.team.clone(), invitation_id: id.to_owned(), ..Default::default()
+        };
+        self.service().invitations().get_invitation(request).await.ok().invitation.unwrap()
+    }
+
+    async fn listed(&self, states: &[InvitationState]) -> Vec<String> {
+        let request = ListInvitationsRequest {
+            team_id: self.team.clone(),
+            states: states.iter().map(|state| (*state).into()).collect(),
+            ..Default::default()
+        };
+        let found = self.person("bob").invitations().list_invitations(request).await.ok().invitations;
+        found.into_iter().map(|invitation| invitation.email).collect()
+    }
+
+    async fn accept_as(&self, token: &str, new_user: wire::NewUser) -> Result<tonic::Response<wire::AcceptInvitationResponse>, tonic::Status> {
+        let request = AcceptInvitationRequest {
+            token: token.to_owned(), accepter: Some(Accepter::NewUser(new_user)), ..Default::default()
+        };
+        self.service().invitations().accept_invitation(request).await
+    }
+}
+
+both! {
+    async fn an_invitation_says_what_was_asked(db: Db) {
+        let s = Scene::new(db).await;
+        let request = CreateInvitationRequest {
+            team_id: s.team.clone(),
+            email: "Dan@Example.com".to_owned(),
+            role_ids: vec!["member".to_owned(), "admin".to_owned()],
+            message: "Join us,\nplease".to_owned(),
+            metadata: [("campaign".to_owned(), "spring".to_owned())].into(),
+            ..Default::default()
+        };
+        let made = s.person("bob").invitations().create_invitation(request).await.ok().invitation.unwrap();
+        assert_eq!((made.state(), made.inviter_user_id.as_str()), (InvitationState::Pending, "bob"));
+        assert_eq!(made.grants, [wire::Grant { team_id: s.team.clone(), role_ids: vec!["admin".to_owned(), "member".to_owned()] }]);
+        let found = s.invitation(&made.id).await;
+        assert_eq!((&found.message, &found.metadata, &found.expire_time), (&made.message, &made.metadata, &made.expire_time));
+        let days = found.expire_time.unwrap().seconds - found.create_time.unwrap().seconds;
+        assert_eq!(days, 14 * 86_400);
+    }
+
+    async fn an_address_has_one_open_invitation(db: Db) {
+        let s = Scene::new(db).await;
+        let ada = s.person("ada");
+        let (id, _) = s.invited("dan@example.com", &["member"]).await;
+        let refusal = ada.invite(&s.team, "DAN@example.com", &["admin"]).await.refused(Code::AlreadyExists, "INVITATION_PENDING");
+        assert_eq!(refusal.metadata["invitation"], id);
+        ada.invite(&s.team, "carol@example.com", &["member"]).await.refused(Code::AlreadyExists, "ALREADY_MEMBER");
+        // One that ran out does not stand in the way, and is recorded as expired when it is replaced.
+        s.server.clock.advance(TimeDelta::days(14));
+        let (second, _) = s.invited("dan@example.com", &["member"]).await;
+        assert_eq!(s.invitation(&id).await.state(), InvitationState::Expired);
+        let events = s.service().events_of(&s.team, 7).await;
+        let kinds: Vec<_> = events.iter().map(crate::support::outcome::kind).filter(|kind| kind.starts_with("invitation")).collect();
+        assert!(kinds.windows(2).any(|pair| pair == ["invitation_expired", "invitation_created"]), "{kinds:?}");
+        // The old one cannot come back beside the new one.
+        ada.resend(&s.team, &id).await.refused(Code::AlreadyExists, "INVITATION_PENDING");
+        ada.cancel(&s.team, &second).await.ok();
+        ada.resend(&s.team, &id).await.ok();
+    }
+
+    async fn nobody_invites_to_more_than_they_hold(db: Db) {
+        let s = Scene::new(db).await;
+        for roles in [["owner"].as_slice(), &["member", "owner"]] {
+            s.person("bob").invite(&s.team, "dan@example.com", roles).await.refused(Code::FailedPrecondition, "OWNER_ROLE_NOT_GRANTABLE");
+        }
+        s.person("bob").invite(&s.team, "dan@example.com", &["ghost"]).await.refused(Code::NotFound, "ROLE_NOT_FOUND");
+    }
+
+    async fn lists_go_by_state_at_the_time_of_the_call(db: Db) {
+        let s = Scene::new(db).await;
+        s.invited("old@example.com", &["member"]).await;
+        s.server.clock.advance(TimeDelta::days(10));
+        let (canceled, _) = s.invited("canceled@example.com", &["member"]).await;
+        s.person("ada").cancel(&s.team, &canceled).await.ok();
+        let (_, token) = s.invited("dan@example.com", &["member"]).await;
+        s.service().accept_new(&token, "dan").await.ok();
+        s.invited("open@example.com", &["member"]).await;
+        s.server.clock.advance(TimeDelta::days(4));
+        assert_eq!(s.listed(&[]).await, ["open@example.com", "dan@example.com", "canceled@example.com", "old@example.com"]);
+        assert_eq!(s.listed(&[InvitationState::Pending]).await, ["open@example.com"]);
+        assert_eq!(s.listed(&[InvitationState::Expired]).await, ["old@example.com"]);
+        assert_eq!(s.listed(&[InvitationState::Accepted, InvitationState::Canceled]).await, ["dan@example.com", "canceled@example.com"]);
+    }
+
+    async fn a_link_is_given_while_the_invitation_is_open(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        let request = GetInvitationLinkRequest { team_id: s.team.clone(), invitation_id: id.clone(), ..Default::default() };
+        let link = s.person("bob").invitations().get_invitation_link(request.clone()).await.ok();
+        assert_eq!(link.link, format!("http://localhost:8080/invitations/accept?token={token}"));
+        s.person("carol").invitations().get_invitation_link(request.clone()).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+        s.person("ada").cancel(&s.team, &id).await.ok();
+        s.person("bob").invitations().get_invitation_link(request.clone()).await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+        let other = GetInvitationLinkRequest { invitation_id: s.team.clone(), ..request };
+        s.person("bob").invitations().get_invitation_link(other).await.refused(Code::NotFound, "INVITATION_NOT_FOUND");
+    }
+
+    async fn a_preview_tells_and_changes_nothing(db: Db) {
+        let s = Scene::new(db).await;
+        let (_, token) = s.invited("dan@example.com", &["admin"]).await;
+        s.server.wait_for_mails("dan@example.com", 1).await;
+        let events = s.service().events_of(&s.team, 5).await.len();
+        for _ in 0..20 {
+            let request = PreviewInvitationRequest { token: token.clone() };
+            let preview = s.service().invitations().preview_invitation(request).await.ok();
+            assert_eq!((preview.team_name.as_str(), preview.inviter_display_name.as_str()), ("Acme", "ada"));
+            assert_eq!((preview.masked_email.as_str(), preview.role_names.len()), ("d***@example.com", 1));
+            assert_eq!(preview.state(), InvitationState::Pending);
+        }
+        s.service().accept_new(&token, "dan").await.ok();
+        let after = s.service().events_of(&s.team, events + 2).await.len();
+        assert!(after <= events + 3, "accepted, added and perhaps sent: {after}");
+        for nonsense in ["", "nonsense", &token[1..]] {
+            let request = PreviewInvitationRequest { token: nonsense.to_owned() };
+            s.service().invitations().preview_invitation(request).await.refused(Code::InvalidArgument, "TOKEN_INVALID");
+        }
+    }
+
+    async fn accepting_again_answers_as_the_first_time_did(db: Db) {
+        let s = Scene::new(db).await;
+        let (_, token) = s.invited("eve@example.com", &["member"]).await;
+        let first = s.service().accept(&token, "eve").await.ok();
+        let again = s.person("eve").accept(&token, "eve").await.ok();
+        assert_eq!((first.invitation, first.member), (again.invitation, again.member));
+        s.person("ada").remove(&s.team, "eve").await.ok();
+        s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_ACCEPTED");
+        s.person("eve").list(&s.team).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+    }
+
+    async fn accepting_never_lowers_what_a_member_has(db: Db) {
+        let s = Scene::new(db).await;
+        let (_, token) = s.invited("eve@example.com", &["member"]).await;
+        s.service().add(&s.team, "eve", &["admin"]).await.ok();
+        let member = s.service().accept(&token, "eve").await.ok().member.unwrap();
+        assert_eq!(member.role_ids, ["admin", "member"]);
+        assert_eq!(member.source(), wire::MemberSource::Direct);
+    }
+
+    async fn only_the_invited_address_accepts(db: Db) {
+        let s = Scene::new(db).await;
+        let (_, token) = s.invited("dan@example.com", &["member"]).await;
+        let refusal = s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "EMAIL_MISMATCH");
+        assert_eq!(refusal.metadata["masked_email"], "d***@example.com");
+        let other = wire::NewUser { email: "other@example.com".to_owned(), ..Default::default() };
+        s.accept_as(&token, other.clone()).await.refused(Code::FailedPrecondition, "EMAIL_MISMATCH");
+        s.service().accept(&token, "ghost").await.refused(Code::NotFound, "USER_NOT_FOUND");
+        s.person("eve").accept(&token, "ada").await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+        s.set_policy(TeamPolicy { require_email_match: Some(false), ..Default::default() }).await;
+        assert_eq!(s.accept_as(&token, other).await.ok().invitation.unwrap().state(), InvitationState::Accepted);
+    }
+
+    async fn a_new_user_is_recorded_while_accepting(db: Db) {
+        let s = Scene::new(db).await;
+        let (_, token) = s.invited("eve@example.com", &["member"]).await;
+        s.accept_as(&token, wire::NewUser { user_id: "new".to_owned(), ..Default::default() }).await.refused(Code::AlreadyExists, "EMAIL_TAKEN");
+        let (_, token) = s.invited("dan@example.com", &["member"]).await;
+        s.accept_as(&token, wire::NewUser { user_id: "eve".to_owned(), ..Default::default() }).await.refused(Code::AlreadyExists, "USER_ID_TAKEN");
+        let dan = wire::NewUser { user_id: "dan".to_owned(), display_name: "Dan".to_owned(), email_verified: true, ..Default::default() };
+        let member = s.accept_as(&token, dan).await.ok().member.unwrap();
+        let wire::member::Subject::User(user) = member.subject.unwrap();
+        assert_eq!((user.id.as_str(), user.email.as_str(), user.display_name.as_str(), user.email_verified), ("dan", "dan@example.com", "Dan", true));
+    }
+
+    async fn accepting_looks_again_at_every_rule(db: Db) {
+        let s = Scene::new(db).await;
+        create_user(&s.service(), "dan").await;
+        let invitation = s.person("bob").invite(&s.team, "dan@example.com", &["admin"]).await.ok().invitation.unwrap();
+        let token = s.token(&invitation.id).await;
+        let precondition = Code::FailedPrecondition;
+
+        s.set_policy(TeamPolicy { max_members: 3, ..Default::default() }).await;
+        s.service().accept(&token, "dan").await.refused(Code::ResourceExhausted, "SEATS_EXHAUSTED");
+        let domains = vec!["other.example".to_owned()];
+        s.set_policy(TeamPolicy { max_members: 9, allowed_email_domains: domains, ..Default::default() }).await;
+        s.service().accept(&token, "dan").await.refused(precondition, "DOMAIN_NOT_ALLOWED");
+        assert_eq!(s.members().await.len(), 3);
+        assert_eq!(s.invitation(&invitation.id).await.state(), InvitationState::Pending);
+    }
+
+    async fn accepting_asks_whether_the_inviter_still_may(db: Db) {
+        let mut s = Scene::new(db).await;
+        let (_, by_ada) = s.invited("dan@example.com", &["admin"]).await;
+        let by_bob = s.person("bob").invite(&s.team, "eve@example.com", &["member"]).await.ok().invitation.unwrap();
+        let by_bob = s.token(&by_bob.id).await;
+        // An operator takes what admins may, and the role that was granted, out of the configuration.
+        s.server.restart_with(|config| {
+            let nothing = config.roles.iter().find(|role| role.id.as_str() == "member").unwrap().permissions.clone();
+            config.roles.iter_mut().find(|role| role.id.as_str() == "admin").unwrap().permissions = nothing;
+        })
+        .await;
+        s.service().accept(&by_bob, "eve").await.refused(Code::FailedPrecondition, "INVITER_NO_LONGER_ALLOWED");
+        s.server.restart_with(|config| config.roles.retain(|role| role.id.as_str() != "admin")).await;
+        s.service().accept_new(&by_ada, "dan").await.refused(Code::FailedPrecondition, "ROLE_GONE");
+    }
+
+    async fn removal_and_demotion_cancel_what_was_sent(db: Db) {
+        let s = Scene::new(db).await;
+        s.service().add(&s.team, "eve", &["admin"]).await.ok();
+        s.person("bob").invite(&s.team, "one@example.com", &["member"]).await.ok();
+        s.person("eve").invite(&s.team, "two@example.com", &["admin"]).await.ok();
+        s.person("ada").invite(&s.team, "three@example.com", &["member"]).await.ok();
+        s.person("ada").remove(&s.team, "bob").await.ok();
+        assert_eq!(s.listed_by_ada(InvitationState::Pending).await, ["three@example.com", "two@example.com"]);
+        s.person("ada").set_roles(&s.team, "eve", &["member"]).await.ok();
+        assert_eq!(s.listed_by_ada(InvitationState::Pending).await, ["three@example.com"]);
+        assert_eq!(s.listed_by_ada(InvitationState::Canceled).await, ["two@example.com", "one@example.com"]);
+        // The former owner is an admin and could still send what they sent.
+        s.person("ada").transfer(&s.team, "carol").await.ok();
+        assert_eq!(s.listed_by_ada(InvitationState::Pending).await, ["three@example.com"]);
+    }
+
+    async fn removal_cancels_what_is_addressed_to_the_person(db: Db) {
+        let s = Scene::new(db).await;
+        let (_, token) = s.invited("eve@example.com", &["admin"]).await;
+        s.service().add(&s.team, "eve", &["member"]).await.ok();
+        s.person("ada").remove(&s.team, "eve").await.ok();
+        s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+    }
+
+    async fn open_invitations_have_a_limit(db: Db) {
+        let s = Scene::new(db).await;
+        s.set_policy(TeamPolicy { max_pending_invitations: 2, ..Default::default() }).await;
+        s.invited("one@example.com", &["member"]).await;
+        let (two, _) = s.invited("two@example.com", &["member"]).await;
+        let full = s.person("ada").invite(&s.team, "three@example.com", &["member"]).await;
+        full.refused(Code::ResourceExhausted, "PENDING_INVITATIONS_EXHAUSTED");
+        s.person("ada").cancel(&s.team, &two).await.ok();
+        s.invited("three@example.com", &["member"]).await;
+        s.server.clock.advance(TimeDelta::days(14));
+        s.invited("four@example.com", &["member"]).await;
+    }
+}
+
+impl Scene {
+    async fn listed_by_ada(&self, state: InvitationState) -> Vec<String> {
+        let request = ListInvitationsRequest {
+            team_id: self.team.clone(), states: vec![state.into()], ..Default::default()
+        };
+        let found = self.person("ada").invitations().list_invitations(request).await.ok().invitations;
+        found.into_iter().map(|invitation| invitation.email).collect()
+    }
+}

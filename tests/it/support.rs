@@ -1,0 +1,47 @@
+//! What tests share: servers with a clock of their own, databases, callers, and how answers are looked at.
+
+pub mod caller;
+pub mod clock;
+pub mod database;
+pub mod outcome;
+pub mod parts;
+pub mod scene;
+pub mod server;
+
+pub use caller::Caller;
+pub use database::Db;
+pub use outcome::Outcome;
+pub use scene::Scene;
+pub use server::TestServer;
+
+/// Makes each test twice: on SQLite and on PostgreSQL.
+///
+/// ```ignore
+/// both! {
+///     async fn the_owner_stays(db: Db) { … }
+/// }
+/// ```
+#[macro_export]
+macro_rules! both {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: Db) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[allow(unused_imports, reason = "a test may need nothing of its file")]
+                use super::*;
+
+                async fn test($db: $crate::support::Db) $body
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn sqlite() {
+                    test($crate::support::Db::Sqlite).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn postgres() {
+                    test($crate::support::Db::Postgres).await;
+                }
+            }
+        )+
+    };
+}

@@ -1,0 +1,43 @@
+//! The real parts that tests run against, as the environment names them. A missing one is a failure, never a skip.
+
+/// What the environment says, or how to get it.
+#[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
+fn required(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `tools/with-servers cargo test`"))
+}
+
+/// A PostgreSQL server on which databases can be made.
+pub fn postgres_url() -> String {
+    required("ROSTER_TEST_POSTGRES_URL")
+}
+
+/// A NATS server with JetStream.
+pub fn nats_url() -> String {
+    required("ROSTER_TEST_NATS_URL")
+}
+
+/// The program that serves NATS, for tests that start and stop one of their own.
+pub fn nats_server() -> String {
+    required("ROSTER_TEST_NATS_SERVER")
+}
+
+/// The program grpcurl.
+pub fn grpcurl() -> String {
+    required("ROSTER_TEST_GRPCURL")
+}
+
+/// A Python with the packages of `tools/requirements.txt`.
+pub fn python() -> String {
+    required("ROSTER_TEST_PYTHON")
+}
+
+/// Whether the heavy counts are asked for (`make torture`).
+#[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
+pub fn torture() -> bool {
+    std::env::var_os("ROSTER_TORTURE").is_some()
+}
+
+/// How much of something to do: a little in every run, all of it under `make torture`.
+pub fn count(quick: usize, full: usize) -> usize {
+    if torture() { full } else { quick }
+}
