@@ -3,6 +3,7 @@
 //! An event is encoded once, when it is written, so that what is published tomorrow says what was true today. Its
 //! position is not known then: [`with_position`] adds it to the encoded bytes.
 
+mod json;
 mod state;
 
 use prost::Message as _;
@@ -13,6 +14,8 @@ use crate::domain::{
     event::{InvitationChange, Step},
 };
 use state::{invitation, member, team, timestamp, user};
+
+pub use json::{JsonError, to_json};
 
 /// The encoded event, without a position.
 pub fn encode(event: &Event) -> Vec<u8> {

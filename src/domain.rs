@@ -6,6 +6,7 @@
 //! [`membership`] for the rules about members, and at [`event`] for what is recorded.
 
 pub mod actor;
+pub mod cursor;
 pub mod email;
 pub mod event;
 pub mod id;

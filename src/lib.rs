@@ -1,10 +1,25 @@
-//! Roster.
+//! Roster: who is in which team, with which role, and who has been invited.
+//!
+//! A gRPC service for multi-tenant products, and the library that its binary and its tests are made of. Dependencies run
+//! one way; `docs/ARCHITECTURE.md` tells the rules, and a test holds the code to them:
+//!
+//! - [`domain`]: the rules, as pure functions.
+//! - [`contract`]: the published form of events.
+//! - [`repository`]: the database.
+//! - [`application`]: the use cases, and who may.
+//! - [`grpc`]: the edge.
+//! - [`events`] and [`mail`]: what happens after a write.
+//! - [`app`]: how it is all put together; [`config`], [`env`], [`lifecycle`] and [`telemetry`] serve it.
+
+pub mod app;
+pub mod application;
 pub mod config;
 pub mod contract;
 pub mod domain;
+pub mod env;
+pub mod events;
+pub mod grpc;
+pub mod lifecycle;
 pub mod mail;
 pub mod repository;
 pub mod telemetry;
-
-pub mod application;
-pub mod env;

@@ -5,9 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
 use crate::{
-    domain::{Subject, TeamId, UserId, Version},
+    domain::{
+        Subject, TeamId, UserId, Version,
+        keyring::{Keyring, MAC_LEN},
+    },
     repository::{self, Source},
 };
+
+const PURPOSE: &str = "revision";
 
 /// The versions that a write made. Opaque to callers; it works across instances, caches and replicas without a common
 /// clock, for a read compares them with the versions of what it reads.
@@ -31,15 +36,26 @@ impl Revision {
         revision
     }
 
-    /// As callers get it.
-    pub fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    /// As callers get it: signed, or a made-up revision would tell how far somebody else's team has come.
+    pub fn encode(&self, keys: &Keyring) -> String {
+        let versions = serde_json::to_vec(self).unwrap_or_default();
+        let (key_id, code) = keys.sign(PURPOSE, &versions);
+        URL_SAFE_NO_PAD.encode([&[key_id][..], &code, &versions].concat())
     }
 
     /// From what a caller sent.
-    pub fn decode(text: &str) -> Result<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::RevisionInvalid)?;
-        serde_json::from_slice(&bytes).map_err(|_| Error::RevisionInvalid)
+    pub fn decode(keys: &Keyring, text: &str) -> Result<Self> {
+        Self::read(keys, text).ok_or(Error::RevisionInvalid)
+    }
+
+    fn read(keys: &Keyring, text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (key_id, rest) = bytes.split_first()?;
+        let (code, versions) = rest.split_at_checked(MAC_LEN)?;
+        if !keys.verify(*key_id, PURPOSE, versions, code) {
+            return None;
+        }
+        serde_json::from_slice(versions).ok()
     }
 }
 

@@ -14,11 +14,9 @@ use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
-use roster_proto::v1 as wire;
-
 use super::status::{EdgeError, Failure};
 use crate::{
-    application::{Revision, WriteOptions, revision::Consistency},
+    application::WriteOptions,
     domain::{Invalid, RoleId},
 };
 
@@ -109,22 +107,6 @@ pub(super) fn write_options(violations: &mut Violations, request_id: &str, valid
         violations.add("request_id", "must be at most 128 visible ASCII characters");
     }
     WriteOptions { request_id: (!request_id.is_empty()).then(|| request_id.to_owned()), validate_only }
-}
-
-/// How fresh a read has to be.
-pub(super) fn consistency(message: Option<&wire::Consistency>) -> Result<Consistency, Failure> {
-    use wire::consistency::Requirement;
-
-    Ok(match message.and_then(|c| c.requirement.as_ref()) {
-        None | Some(Requirement::FullyConsistent(false)) => Consistency::BoundedStaleness,
-        Some(Requirement::FullyConsistent(true)) => Consistency::Full,
-        Some(Requirement::AtLeastAsFresh(revision)) => Consistency::AtLeastAsFresh(Revision::decode(revision)?),
-    })
-}
-
-/// The token of what a write made; empty when it wrote nothing.
-pub(super) fn revision(revision: Option<&Revision>) -> String {
-    revision.map(Revision::encode).unwrap_or_default()
 }
 
 /// How many items a page holds at the most.

@@ -124,14 +124,14 @@ impl From<Error> for End {
 
 impl Feed {
     async fn run(mut self, announce: bool) {
-        let stopping = self.service.stopping.clone();
+        let (stopping, sender) = (self.service.stopping.clone(), self.sender.clone());
         let end = tokio::select! {
             end = self.feed(announce) => end,
             () = stopping.cancelled() => Err(Failure::from(EdgeError::ShuttingDown).into()),
-            () = self.sender.closed() => Err(End::Gone),
+            () = sender.closed() => Err(End::Gone),
         };
         if let Err(End::Told(failure)) = end {
-            let _gone = self.sender.send(Err(status(&failure, &self.cx.call_id))).await;
+            let _gone = sender.send(Err(status(&failure, &self.cx.call_id))).await;
         }
     }
 
@@ -174,7 +174,7 @@ impl Feed {
     async fn checkpoint(&self) -> Result<(), End> {
         let checkpoint = wire::Checkpoint {
             cursor: cursor::encode(self.position),
-            time: Some(convert::timestamp(self.service.api.queries.now())),
+            observe_time: Some(convert::timestamp(self.service.api.queries.now())),
         };
         self.send(wire::watch_response::Message::Checkpoint(checkpoint)).await
     }

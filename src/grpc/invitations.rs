@@ -44,7 +44,7 @@ impl InvitationService for Invitations {
             let written = self.0.store.write(cx, options, command).await?;
             Ok(wire::CreateInvitationResponse {
                 invitation: Some(invitation::message(&written.answer, self.0.queries.now())),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -55,7 +55,7 @@ impl InvitationService for Invitations {
         request: Request<wire::GetInvitationRequest>,
     ) -> Result<Response<wire::GetInvitationResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = convert::consistency(request.consistency.as_ref())?;
+            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
             let team = v.id("team_id", &request.team_id);
             let id = v.id("invitation_id", &request.invitation_id);
@@ -71,7 +71,7 @@ impl InvitationService for Invitations {
         request: Request<wire::ListInvitationsRequest>,
     ) -> Result<Response<wire::ListInvitationsResponse>, Status> {
         serve(request, async |cx, mut request| {
-            let fresh = convert::consistency(request.consistency.take().as_ref())?;
+            let fresh = self.0.consistency(request.consistency.take().as_ref())?;
             let mut v = Violations::default();
             let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
             let team = v.id("team_id", &request.team_id);
@@ -104,7 +104,7 @@ impl InvitationService for Invitations {
             let written = self.0.store.write(cx, options, command).await?;
             Ok(wire::ResendInvitationResponse {
                 invitation: Some(invitation::message(&written.answer, self.0.queries.now())),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -115,7 +115,7 @@ impl InvitationService for Invitations {
         request: Request<wire::GetInvitationLinkRequest>,
     ) -> Result<Response<wire::GetInvitationLinkResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = convert::consistency(request.consistency.as_ref())?;
+            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
             let team = v.id("team_id", &request.team_id);
             let id = v.id("invitation_id", &request.invitation_id);
@@ -144,7 +144,7 @@ impl InvitationService for Invitations {
             let written = self.0.store.write(cx, options, command).await?;
             Ok(wire::CancelInvitationResponse {
                 invitation: Some(invitation::message(&written.answer, self.0.queries.now())),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -182,7 +182,7 @@ impl InvitationService for Invitations {
             Ok(wire::AcceptInvitationResponse {
                 invitation: Some(invitation::message(&written.answer.invitation, self.0.queries.now())),
                 member: Some(member::message(&written.answer.member)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -200,7 +200,7 @@ impl InvitationService for Invitations {
             let written = self.0.store.write(cx, options, DeclineInvitation { claim }).await?;
             Ok(wire::DeclineInvitationResponse {
                 invitation: Some(invitation::message(&written.answer, self.0.queries.now())),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await

@@ -18,7 +18,7 @@ pub struct RolesOfTeams(pub Api);
 impl RoleService for RolesOfTeams {
     async fn get_role(&self, request: Request<wire::GetRoleRequest>) -> Result<Response<wire::GetRoleResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = convert::consistency(request.consistency.as_ref())?;
+            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
             let team = v.id("team_id", &request.team_id);
             let id = v.id::<RoleId>("role_id", &request.role_id);
@@ -34,7 +34,7 @@ impl RoleService for RolesOfTeams {
         request: Request<wire::ListRolesRequest>,
     ) -> Result<Response<wire::ListRolesResponse>, Status> {
         serve(request, async |cx, mut request| {
-            let fresh = convert::consistency(request.consistency.take().as_ref())?;
+            let fresh = self.0.consistency(request.consistency.take().as_ref())?;
             let mut v = Violations::default();
             let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
             let team = v.id("team_id", &request.team_id);

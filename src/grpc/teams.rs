@@ -45,7 +45,7 @@ impl TeamService for Teams {
             Ok(wire::CreateTeamResponse {
                 team: Some(team::message(&written.answer.team)),
                 owner: Some(member::message(&written.answer.owner)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -55,7 +55,7 @@ impl TeamService for Teams {
         use wire::get_team_request::Key;
 
         serve(request, async |cx, request| {
-            let fresh = convert::consistency(request.consistency.as_ref())?;
+            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
             let found = match request.key {
                 Some(Key::Slug(slug)) if !slug.is_empty() => {
@@ -79,7 +79,7 @@ impl TeamService for Teams {
         request: Request<wire::ListTeamsRequest>,
     ) -> Result<Response<wire::ListTeamsResponse>, Status> {
         serve(request, async |cx, mut request| {
-            let fresh = convert::consistency(request.consistency.take().as_ref())?;
+            let fresh = self.0.consistency(request.consistency.take().as_ref())?;
             let mut v = Violations::default();
             let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
             let user = v.id("user_id", &request.user_id);
@@ -110,7 +110,7 @@ impl TeamService for Teams {
             let written = self.0.store.write(cx, options, command).await?;
             Ok(wire::UpdateTeamResponse {
                 team: Some(team::message(&written.answer)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -127,7 +127,7 @@ impl TeamService for Teams {
             let (team,) = v.all((id,))?;
             let command = DeleteTeam { team, etag: Etag::parse(&request.etag) };
             let written = self.0.store.write(cx, options, command).await?;
-            Ok(wire::DeleteTeamResponse { revision: convert::revision(written.revision.as_ref()) })
+            Ok(wire::DeleteTeamResponse { revision: self.0.revision(&written) })
         })
         .await
     }
@@ -146,7 +146,7 @@ impl TeamService for Teams {
             let written = self.0.store.write(cx, options, AddMember { team, user, roles }).await?;
             Ok(wire::AddMemberResponse {
                 member: Some(member::message(&written.answer)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -157,7 +157,7 @@ impl TeamService for Teams {
         request: Request<wire::GetMemberRequest>,
     ) -> Result<Response<wire::GetMemberResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = convert::consistency(request.consistency.as_ref())?;
+            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
             let team = v.id("team_id", &request.team_id);
             let user = v.id("user_id", &request.user_id);
@@ -173,7 +173,7 @@ impl TeamService for Teams {
         request: Request<wire::ListMembersRequest>,
     ) -> Result<Response<wire::ListMembersResponse>, Status> {
         serve(request, async |cx, mut request| {
-            let fresh = convert::consistency(request.consistency.take().as_ref())?;
+            let fresh = self.0.consistency(request.consistency.take().as_ref())?;
             let mut v = Violations::default();
             let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
             let team = v.id("team_id", &request.team_id);
@@ -209,7 +209,7 @@ impl TeamService for Teams {
             let written = self.0.store.write(cx, options, command).await?;
             Ok(wire::UpdateMemberResponse {
                 member: Some(member::message(&written.answer)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -227,7 +227,7 @@ impl TeamService for Teams {
             let (team, user) = v.all((team, user))?;
             let command = RemoveMember { team, user, etag: Etag::parse(&request.etag) };
             let written = self.0.store.write(cx, options, command).await?;
-            Ok(wire::RemoveMemberResponse { revision: convert::revision(written.revision.as_ref()) })
+            Ok(wire::RemoveMemberResponse { revision: self.0.revision(&written) })
         })
         .await
     }
@@ -242,7 +242,7 @@ impl TeamService for Teams {
             let team = v.id("team_id", &request.team_id);
             let (team,) = v.all((team,))?;
             let written = self.0.store.write(cx, options, LeaveTeam { team }).await?;
-            Ok(wire::LeaveTeamResponse { revision: convert::revision(written.revision.as_ref()) })
+            Ok(wire::LeaveTeamResponse { revision: self.0.revision(&written) })
         })
         .await
     }
@@ -261,7 +261,7 @@ impl TeamService for Teams {
             Ok(wire::TransferOwnershipResponse {
                 owner: Some(member::message(&written.answer.owner)),
                 former_owner: Some(member::message(&written.answer.former)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await

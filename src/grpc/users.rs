@@ -33,7 +33,7 @@ impl UserService for Users {
             let written = self.0.store.write(cx, options, command).await?;
             Ok(wire::CreateUserResponse {
                 user: Some(user::message(&written.answer)),
-                revision: convert::revision(written.revision.as_ref()),
+                revision: self.0.revision(&written),
             })
         })
         .await
@@ -43,7 +43,7 @@ impl UserService for Users {
         use wire::get_user_request::Key;
 
         serve(request, async |cx, request| {
-            let fresh = convert::consistency(request.consistency.as_ref())?;
+            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
             let found = match request.key {
                 Some(Key::Email(email)) => {

@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::{
     both,
     support::{
-        Caller, Db, Outcome as _, Scene,
+        Caller, Db, Outcome as _, Scene, TestServer,
         outcome::{Refusal, violations},
         scene::{create_user, user_of},
     },
@@ -38,7 +38,7 @@ fn fields(refusal: &Refusal) -> Vec<String> {
 async fn pages(caller: &Caller, mut request: ListMembersRequest) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     loop {
-        let page = caller.teams().list_members(request.clone()).await.ok();
+        let page = caller.teams().list_members(request.clone()).await.done();
         pages.push(page.members.iter().map(|member| user_of(member).to_owned()).collect());
         if page.next_page_token.is_empty() {
             return pages;
@@ -50,17 +50,17 @@ async fn pages(caller: &Caller, mut request: ListMembersRequest) -> Vec<Vec<Stri
 both! {
     async fn a_request_id_has_one_effect(db: Db) {
         let s = Scene::new(db).await;
-        let first = s.service().teams().create_team(new_team("r-1")).await.ok();
+        let first = s.service().teams().create_team(new_team("r-1")).await.done();
         s.server.clock.advance(TimeDelta::hours(23));
-        let again = s.service().teams().create_team(new_team("r-1")).await.ok();
+        let again = s.service().teams().create_team(new_team("r-1")).await.done();
         assert_eq!(first, again);
         let other = CreateTeamRequest { name: "Third".to_owned(), ..new_team("r-1") };
         s.service().teams().create_team(other.clone()).await.refused(Code::InvalidArgument, "REQUEST_ID_REUSED");
         // Another caller's id is another id.
-        let theirs = s.person("ada").teams().create_team(new_team("r-1")).await.ok();
+        let theirs = s.person("ada").teams().create_team(new_team("r-1")).await.done();
         assert_ne!(theirs.team.unwrap().id, first.team.unwrap().id);
         s.server.clock.advance(TimeDelta::hours(2));
-        s.service().teams().create_team(other).await.ok();
+        s.service().teams().create_team(other).await.done();
     }
 
     async fn a_refused_request_can_be_sent_again_with_its_id(db: Db) {
@@ -68,14 +68,14 @@ both! {
         let request = CreateTeamRequest { owner_user_id: "zoe".to_owned(), ..new_team("r-2") };
         s.service().teams().create_team(request.clone()).await.refused(Code::NotFound, "USER_NOT_FOUND");
         create_user(&s.service(), "zoe").await;
-        s.service().teams().create_team(request).await.ok();
+        s.service().teams().create_team(request).await.done();
     }
 
     async fn validate_only_answers_and_changes_nothing(db: Db) {
         let s = Scene::new(db).await;
         let before = s.service().events_of(&s.team, 4).await;
         let request = CreateTeamRequest { validate_only: true, slug: "second".to_owned(), ..new_team("r-3") };
-        let answer = s.service().teams().create_team(request).await.ok();
+        let answer = s.service().teams().create_team(request).await.done();
         assert_eq!(answer.revision, "");
         let would_be = answer.team.unwrap();
         assert_eq!(would_be.slug, "second");
@@ -83,13 +83,13 @@ both! {
         let remove = wire::RemoveMemberRequest {
             team_id: s.team.clone(), user_id: "bob".to_owned(), validate_only: true, ..Default::default()
         };
-        s.person("ada").teams().remove_member(remove.clone()).await.ok();
+        s.person("ada").teams().remove_member(remove.clone()).await.done();
         assert_eq!(s.members().await.len(), 3);
         let owner = wire::RemoveMemberRequest { user_id: "ada".to_owned(), ..remove };
         s.person("bob").teams().remove_member(owner).await.refused(Code::FailedPrecondition, "LAST_OWNER");
         // The id was not used up, and the versions have no gap.
-        s.service().teams().create_team(new_team("r-3")).await.ok();
-        s.person("bob").remove(&s.team, "carol").await.ok();
+        s.service().teams().create_team(new_team("r-3")).await.done();
+        s.person("bob").remove(&s.team, "carol").await.done();
         let after = s.service().events_of(&s.team, before.len() + 1).await;
         let versions: Vec<i64> = after.iter().map(|event| event.team_version).collect();
         assert_eq!(versions, (1..=i64::try_from(before.len() + 1).unwrap()).collect::<Vec<_>>());
@@ -98,23 +98,23 @@ both! {
     async fn an_etag_refuses_a_lost_update(db: Db) {
         let s = Scene::new(db).await;
         let ada = s.person("ada");
-        let seen = ada.teams().get_team(get(&s.team, None)).await.ok().team.unwrap();
+        let seen = ada.teams().get_team(get(&s.team, None)).await.done().team.unwrap();
         let rename = |name: &str, etag: &str| UpdateTeamRequest {
             team: Some(wire::Team { id: s.team.clone(), name: name.to_owned(), ..Default::default() }),
             etag: etag.to_owned(),
             ..Default::default()
         };
         // A change of the members is none of the team's own fields.
-        ada.remove(&s.team, "carol").await.ok();
-        let renamed = ada.teams().update_team(rename("New", &seen.etag)).await.ok().team.unwrap();
+        ada.remove(&s.team, "carol").await.done();
+        let renamed = ada.teams().update_team(rename("New", &seen.etag)).await.done().team.unwrap();
         assert_ne!(renamed.etag, seen.etag);
         ada.teams().update_team(rename("Lost", &seen.etag)).await.refused(Code::Aborted, "ETAG_MISMATCH");
         ada.teams().update_team(rename("Lost", "nonsense")).await.refused(Code::Aborted, "ETAG_MISMATCH");
-        assert_eq!(ada.teams().get_team(get(&s.team, None)).await.ok().team.unwrap().name, "New");
-        ada.teams().update_team(rename("Won", "")).await.ok();
+        assert_eq!(ada.teams().get_team(get(&s.team, None)).await.done().team.unwrap().name, "New");
+        ada.teams().update_team(rename("Won", "")).await.done();
 
-        let bob = ada.list(&s.team).await.ok().members.remove(1);
-        s.service().set_roles(&s.team, "bob", &["member"]).await.ok();
+        let bob = ada.list(&s.team).await.done().members.remove(1);
+        s.service().set_roles(&s.team, "bob", &["member"]).await.done();
         let remove = wire::RemoveMemberRequest {
             team_id: s.team.clone(), user_id: "bob".to_owned(), etag: bob.etag, ..Default::default()
         };
@@ -124,16 +124,20 @@ both! {
     }
 
     async fn a_read_is_as_fresh_as_the_revision(db: Db) {
-        let s = Scene::new(db).await;
-        let revision = s.person("ada").remove(&s.team, "carol").await.ok().revision;
+        let shared_key = |config: &mut roster::config::Config| {
+            let secret = "5a".repeat(32).parse().unwrap();
+            config.links.keys = vec![roster::config::LinkKey { id: 7, secret, secret_file: None }];
+        };
+        let s = Scene::on(TestServer::with(db, shared_key).await).await;
+        let revision = s.person("ada").remove(&s.team, "carol").await.done().revision;
         let ada = s.person("ada");
-        ada.teams().get_team(get(&s.team, Some(Requirement::AtLeastAsFresh(revision)))).await.ok();
-        ada.teams().get_team(get(&s.team, Some(Requirement::FullyConsistent(true)))).await.ok();
+        ada.teams().get_team(get(&s.team, Some(Requirement::AtLeastAsFresh(revision)))).await.done();
+        ada.teams().get_team(get(&s.team, Some(Requirement::FullyConsistent(true)))).await.done();
         let nonsense = Requirement::AtLeastAsFresh("nonsense!".to_owned());
         ada.teams().get_team(get(&s.team, Some(nonsense))).await.refused(Code::InvalidArgument, "REVISION_INVALID");
         // A revision of a database that went further than this one, as after a restore.
-        let ahead = Scene::new(db).await;
-        let ahead = ahead.person("ada").remove(&ahead.team, "carol").await.ok().revision;
+        let ahead = Scene::on(TestServer::with(db, shared_key).await).await;
+        let ahead = ahead.person("ada").remove(&ahead.team, "carol").await.done().revision;
         let ahead = Requirement::AtLeastAsFresh(ahead);
         ada.teams().get_team(get(&s.team, Some(ahead))).await.refused(Code::Unavailable, "REVISION_NOT_REACHED");
     }
@@ -141,12 +145,12 @@ both! {
     async fn a_change_that_changes_nothing_makes_no_event(db: Db) {
         let s = Scene::new(db).await;
         let ada = s.person("ada");
-        let before = ada.teams().get_team(get(&s.team, None)).await.ok().team.unwrap();
+        let before = ada.teams().get_team(get(&s.team, None)).await.done().team.unwrap();
         let same = UpdateTeamRequest { team: Some(before.clone()), ..Default::default() };
-        let after = ada.teams().update_team(same).await.ok().team.unwrap();
+        let after = ada.teams().update_team(same).await.done().team.unwrap();
         assert_eq!(after, before);
-        ada.set_roles(&s.team, "bob", &["admin"]).await.ok();
-        ada.remove(&s.team, "bob").await.ok();
+        ada.set_roles(&s.team, "bob", &["admin"]).await.done();
+        ada.remove(&s.team, "bob").await.done();
         let events = s.service().events_of(&s.team, 5).await;
         let versions: Vec<i64> = events.iter().map(|event| event.team_version).collect();
         assert_eq!(versions, [1, 2, 3, 4, 5]);
@@ -157,7 +161,7 @@ both! {
         for i in 0..4 {
             let user = format!("user-{i}");
             create_user(&s.service(), &user).await;
-            s.service().add(&s.team, &user, &["member"]).await.ok();
+            s.service().add(&s.team, &user, &["member"]).await.done();
         }
         let request = ListMembersRequest { team_id: s.team.clone(), page_size: 2, ..Default::default() };
         let all = [["ada", "bob"].as_slice(), &["carol", "user-0"], &["user-1", "user-2"], &["user-3"]];
@@ -168,8 +172,8 @@ both! {
         assert_eq!(pages(&s.person("carol"), plain).await.concat(), ["carol", "user-0", "user-1", "user-2", "user-3"]);
 
         // A member who goes while somebody pages is neither skipped over nor makes another appear twice.
-        let first = s.person("ada").teams().list_members(request.clone()).await.ok();
-        s.person("ada").remove(&s.team, "bob").await.ok();
+        let first = s.person("ada").teams().list_members(request.clone()).await.done();
+        s.person("ada").remove(&s.team, "bob").await.done();
         let second = ListMembersRequest { page_token: first.next_page_token, ..request };
         assert_eq!(pages(&s.person("ada"), second).await.concat(), ["carol", "user-0", "user-1", "user-2", "user-3"]);
     }
@@ -178,7 +182,7 @@ both! {
         let s = Scene::new(db).await;
         let ada = s.person("ada");
         let request = ListMembersRequest { team_id: s.team.clone(), page_size: 1, ..Default::default() };
-        let token = ada.teams().list_members(request.clone()).await.ok().next_page_token;
+        let token = ada.teams().list_members(request.clone()).await.done().next_page_token;
         let invalid = (Code::InvalidArgument, "PAGE_TOKEN_INVALID");
         for request in [
             ListMembersRequest { role_id: "member".to_owned(), page_token: token.clone(), ..request.clone() },
@@ -189,7 +193,7 @@ both! {
         }
         // The size of a page may change on the way.
         let wider = ListMembersRequest { page_size: 400, page_token: token, ..request };
-        assert_eq!(ada.teams().list_members(wider).await.ok().members.len(), 2);
+        assert_eq!(ada.teams().list_members(wider).await.done().members.len(), 2);
     }
 
     async fn every_violation_is_told_at_once(db: Db) {
@@ -235,10 +239,10 @@ both! {
         };
         let policy = |max_members| Some(wire::TeamPolicy { max_members, ..Default::default() });
         let named = wire::Team { name: "Ignored".to_owned(), slug: "acme".to_owned(), policy: policy(9), ..Default::default() };
-        let team = ada.teams().update_team(update(named, &["slug", "policy.max_members"])).await.ok().team.unwrap();
+        let team = ada.teams().update_team(update(named, &["slug", "policy.max_members"])).await.done().team.unwrap();
         assert_eq!((team.name.as_str(), team.slug.as_str()), ("Acme", "acme"));
         assert_eq!(team.policy.as_ref().unwrap().max_members, 9);
-        let cleared = ada.teams().update_team(update(wire::Team::default(), &["slug", "policy"])).await.ok().team.unwrap();
+        let cleared = ada.teams().update_team(update(wire::Team::default(), &["slug", "policy"])).await.done().team.unwrap();
         assert_eq!((cleared.slug.as_str(), cleared.policy.unwrap().max_members), ("", 0));
 
         let refusal = ada.teams().update_team(update(wire::Team::default(), &["version", "colour", "slug"])).await;
@@ -269,12 +273,12 @@ both! {
             team: Some(wire::Team { id: s.team.clone(), slug: "acme".to_owned(), ..Default::default() }),
             ..Default::default()
         };
-        s.person("ada").teams().update_team(update).await.ok();
+        s.person("ada").teams().update_team(update).await.done();
         let by_slug = |slug: &str| GetTeamRequest { key: Some(Key::Slug(slug.to_owned())), consistency: None };
         let there = eve.teams().get_team(by_slug("acme")).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
         let not = eve.teams().get_team(by_slug("none")).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
         assert_eq!(bytes(&there, "-"), bytes(&not, "-"));
-        s.person("carol").teams().get_team(by_slug("acme")).await.ok();
+        s.person("carol").teams().get_team(by_slug("acme")).await.done();
         s.service().teams().get_team(by_slug("none")).await.refused(Code::NotFound, "TEAM_NOT_FOUND");
     }
 }

@@ -17,7 +17,7 @@ impl Scene {
         let request = GetInvitationRequest {
             team_id: self.team.clone(), invitation_id: id.to_owned(), ..Default::default()
         };
-        self.service().invitations().get_invitation(request).await.ok().invitation.unwrap()
+        self.service().invitations().get_invitation(request).await.done().invitation.unwrap()
     }
 
     async fn listed(&self, states: &[InvitationState]) -> Vec<String> {
@@ -26,7 +26,7 @@ impl Scene {
             states: states.iter().map(|state| (*state).into()).collect(),
             ..Default::default()
         };
-        let found = self.person("bob").invitations().list_invitations(request).await.ok().invitations;
+        let found = self.person("bob").invitations().list_invitations(request).await.done().invitations;
         found.into_iter().map(|invitation| invitation.email).collect()
     }
 
@@ -49,7 +49,7 @@ both! {
             metadata: [("campaign".to_owned(), "spring".to_owned())].into(),
             ..Default::default()
         };
-        let made = s.person("bob").invitations().create_invitation(request).await.ok().invitation.unwrap();
+        let made = s.person("bob").invitations().create_invitation(request).await.done().invitation.unwrap();
         assert_eq!((made.state(), made.inviter_user_id.as_str()), (InvitationState::Pending, "bob"));
         assert_eq!(made.grants, [wire::Grant { team_id: s.team.clone(), role_ids: vec!["admin".to_owned(), "member".to_owned()] }]);
         let found = s.invitation(&made.id).await;
@@ -74,8 +74,8 @@ both! {
         assert!(kinds.windows(2).any(|pair| pair == ["invitation_expired", "invitation_created"]), "{kinds:?}");
         // The old one cannot come back beside the new one.
         ada.resend(&s.team, &id).await.refused(Code::AlreadyExists, "INVITATION_PENDING");
-        ada.cancel(&s.team, &second).await.ok();
-        ada.resend(&s.team, &id).await.ok();
+        ada.cancel(&s.team, &second).await.done();
+        ada.resend(&s.team, &id).await.done();
     }
 
     async fn nobody_invites_to_more_than_they_hold(db: Db) {
@@ -91,9 +91,9 @@ both! {
         s.invited("old@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(10));
         let (canceled, _) = s.invited("canceled@example.com", &["member"]).await;
-        s.person("ada").cancel(&s.team, &canceled).await.ok();
+        s.person("ada").cancel(&s.team, &canceled).await.done();
         let (_, token) = s.invited("dan@example.com", &["member"]).await;
-        s.service().accept_new(&token, "dan").await.ok();
+        s.service().accept_new(&token, "dan").await.done();
         s.invited("open@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(4));
         assert_eq!(s.listed(&[]).await, ["open@example.com", "dan@example.com", "canceled@example.com", "old@example.com"]);
@@ -106,10 +106,10 @@ both! {
         let s = Scene::new(db).await;
         let (id, token) = s.invited("dan@example.com", &["member"]).await;
         let request = GetInvitationLinkRequest { team_id: s.team.clone(), invitation_id: id.clone(), ..Default::default() };
-        let link = s.person("bob").invitations().get_invitation_link(request.clone()).await.ok();
+        let link = s.person("bob").invitations().get_invitation_link(request.clone()).await.done();
         assert_eq!(link.link, format!("http://localhost:8080/invitations/accept?token={token}"));
         s.person("carol").invitations().get_invitation_link(request.clone()).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
-        s.person("ada").cancel(&s.team, &id).await.ok();
+        s.person("ada").cancel(&s.team, &id).await.done();
         s.person("bob").invitations().get_invitation_link(request.clone()).await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
         let other = GetInvitationLinkRequest { invitation_id: s.team.clone(), ..request };
         s.person("bob").invitations().get_invitation_link(other).await.refused(Code::NotFound, "INVITATION_NOT_FOUND");
@@ -122,12 +122,12 @@ both! {
         let events = s.service().events_of(&s.team, 5).await.len();
         for _ in 0..20 {
             let request = PreviewInvitationRequest { token: token.clone() };
-            let preview = s.service().invitations().preview_invitation(request).await.ok();
+            let preview = s.service().invitations().preview_invitation(request).await.done();
             assert_eq!((preview.team_name.as_str(), preview.inviter_display_name.as_str()), ("Acme", "ada"));
             assert_eq!((preview.masked_email.as_str(), preview.role_names.len()), ("d***@example.com", 1));
             assert_eq!(preview.state(), InvitationState::Pending);
         }
-        s.service().accept_new(&token, "dan").await.ok();
+        s.service().accept_new(&token, "dan").await.done();
         let after = s.service().events_of(&s.team, events + 2).await.len();
         assert!(after <= events + 3, "accepted, added and perhaps sent: {after}");
         for nonsense in ["", "nonsense", &token[1..]] {
@@ -139,10 +139,14 @@ both! {
     async fn accepting_again_answers_as_the_first_time_did(db: Db) {
         let s = Scene::new(db).await;
         let (_, token) = s.invited("eve@example.com", &["member"]).await;
-        let first = s.service().accept(&token, "eve").await.ok();
-        let again = s.person("eve").accept(&token, "eve").await.ok();
-        assert_eq!((first.invitation, first.member), (again.invitation, again.member));
-        s.person("ada").remove(&s.team, "eve").await.ok();
+        let first = s.service().accept(&token, "eve").await.done();
+        let again = s.person("eve").accept(&token, "eve").await.done();
+        let told = |answer: wire::AcceptInvitationResponse| {
+            let invitation = answer.invitation.unwrap();
+            (invitation.state, invitation.accepted_user_id, invitation.close_time, answer.member)
+        };
+        assert_eq!(told(first), told(again));
+        s.person("ada").remove(&s.team, "eve").await.done();
         s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_ACCEPTED");
         s.person("eve").list(&s.team).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
     }
@@ -150,8 +154,8 @@ both! {
     async fn accepting_never_lowers_what_a_member_has(db: Db) {
         let s = Scene::new(db).await;
         let (_, token) = s.invited("eve@example.com", &["member"]).await;
-        s.service().add(&s.team, "eve", &["admin"]).await.ok();
-        let member = s.service().accept(&token, "eve").await.ok().member.unwrap();
+        s.service().add(&s.team, "eve", &["admin"]).await.done();
+        let member = s.service().accept(&token, "eve").await.done().member.unwrap();
         assert_eq!(member.role_ids, ["admin", "member"]);
         assert_eq!(member.source(), wire::MemberSource::Direct);
     }
@@ -166,7 +170,7 @@ both! {
         s.service().accept(&token, "ghost").await.refused(Code::NotFound, "USER_NOT_FOUND");
         s.person("eve").accept(&token, "ada").await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
         s.set_policy(TeamPolicy { require_email_match: Some(false), ..Default::default() }).await;
-        assert_eq!(s.accept_as(&token, other).await.ok().invitation.unwrap().state(), InvitationState::Accepted);
+        assert_eq!(s.accept_as(&token, other).await.done().invitation.unwrap().state(), InvitationState::Accepted);
     }
 
     async fn a_new_user_is_recorded_while_accepting(db: Db) {
@@ -176,7 +180,7 @@ both! {
         let (_, token) = s.invited("dan@example.com", &["member"]).await;
         s.accept_as(&token, wire::NewUser { user_id: "eve".to_owned(), ..Default::default() }).await.refused(Code::AlreadyExists, "USER_ID_TAKEN");
         let dan = wire::NewUser { user_id: "dan".to_owned(), display_name: "Dan".to_owned(), email_verified: true, ..Default::default() };
-        let member = s.accept_as(&token, dan).await.ok().member.unwrap();
+        let member = s.accept_as(&token, dan).await.done().member.unwrap();
         let wire::member::Subject::User(user) = member.subject.unwrap();
         assert_eq!((user.id.as_str(), user.email.as_str(), user.display_name.as_str(), user.email_verified), ("dan", "dan@example.com", "Dan", true));
     }
@@ -184,7 +188,7 @@ both! {
     async fn accepting_looks_again_at_every_rule(db: Db) {
         let s = Scene::new(db).await;
         create_user(&s.service(), "dan").await;
-        let invitation = s.person("bob").invite(&s.team, "dan@example.com", &["admin"]).await.ok().invitation.unwrap();
+        let invitation = s.person("bob").invite(&s.team, "dan@example.com", &["admin"]).await.done().invitation.unwrap();
         let token = s.token(&invitation.id).await;
         let precondition = Code::FailedPrecondition;
 
@@ -200,7 +204,7 @@ both! {
     async fn accepting_asks_whether_the_inviter_still_may(db: Db) {
         let mut s = Scene::new(db).await;
         let (_, by_ada) = s.invited("dan@example.com", &["admin"]).await;
-        let by_bob = s.person("bob").invite(&s.team, "eve@example.com", &["member"]).await.ok().invitation.unwrap();
+        let by_bob = s.person("bob").invite(&s.team, "eve@example.com", &["member"]).await.done().invitation.unwrap();
         let by_bob = s.token(&by_bob.id).await;
         // An operator takes what admins may, and the role that was granted, out of the configuration.
         s.server.restart_with(|config| {
@@ -215,25 +219,25 @@ both! {
 
     async fn removal_and_demotion_cancel_what_was_sent(db: Db) {
         let s = Scene::new(db).await;
-        s.service().add(&s.team, "eve", &["admin"]).await.ok();
-        s.person("bob").invite(&s.team, "one@example.com", &["member"]).await.ok();
-        s.person("eve").invite(&s.team, "two@example.com", &["admin"]).await.ok();
-        s.person("ada").invite(&s.team, "three@example.com", &["member"]).await.ok();
-        s.person("ada").remove(&s.team, "bob").await.ok();
+        s.service().add(&s.team, "eve", &["admin"]).await.done();
+        s.person("bob").invite(&s.team, "one@example.com", &["member"]).await.done();
+        s.person("eve").invite(&s.team, "two@example.com", &["admin"]).await.done();
+        s.person("ada").invite(&s.team, "three@example.com", &["member"]).await.done();
+        s.person("ada").remove(&s.team, "bob").await.done();
         assert_eq!(s.listed_by_ada(InvitationState::Pending).await, ["three@example.com", "two@example.com"]);
-        s.person("ada").set_roles(&s.team, "eve", &["member"]).await.ok();
+        s.person("ada").set_roles(&s.team, "eve", &["member"]).await.done();
         assert_eq!(s.listed_by_ada(InvitationState::Pending).await, ["three@example.com"]);
         assert_eq!(s.listed_by_ada(InvitationState::Canceled).await, ["two@example.com", "one@example.com"]);
         // The former owner is an admin and could still send what they sent.
-        s.person("ada").transfer(&s.team, "carol").await.ok();
+        s.person("ada").transfer(&s.team, "carol").await.done();
         assert_eq!(s.listed_by_ada(InvitationState::Pending).await, ["three@example.com"]);
     }
 
     async fn removal_cancels_what_is_addressed_to_the_person(db: Db) {
         let s = Scene::new(db).await;
         let (_, token) = s.invited("eve@example.com", &["admin"]).await;
-        s.service().add(&s.team, "eve", &["member"]).await.ok();
-        s.person("ada").remove(&s.team, "eve").await.ok();
+        s.service().add(&s.team, "eve", &["member"]).await.done();
+        s.person("ada").remove(&s.team, "eve").await.done();
         s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
     }
 
@@ -244,7 +248,7 @@ both! {
         let (two, _) = s.invited("two@example.com", &["member"]).await;
         let full = s.person("ada").invite(&s.team, "three@example.com", &["member"]).await;
         full.refused(Code::ResourceExhausted, "PENDING_INVITATIONS_EXHAUSTED");
-        s.person("ada").cancel(&s.team, &two).await.ok();
+        s.person("ada").cancel(&s.team, &two).await.done();
         s.invited("three@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(14));
         s.invited("four@example.com", &["member"]).await;
@@ -256,7 +260,7 @@ impl Scene {
         let request = ListInvitationsRequest {
             team_id: self.team.clone(), states: vec![state.into()], ..Default::default()
         };
-        let found = self.person("ada").invitations().list_invitations(request).await.ok().invitations;
+        let found = self.person("ada").invitations().list_invitations(request).await.done().invitations;
         found.into_iter().map(|invitation| invitation.email).collect()
     }
 }

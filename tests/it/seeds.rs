@@ -19,12 +19,12 @@ impl Scene {
     async fn invitations(&self, state: InvitationState) -> Vec<wire::Invitation> {
         let request =
             ListInvitationsRequest { team_id: self.team.clone(), states: vec![state.into()], ..Default::default() };
-        self.person("ada").invitations().list_invitations(request).await.ok().invitations
+        self.person("ada").invitations().list_invitations(request).await.done().invitations
     }
 
     async fn state(&self, token: &str) -> InvitationState {
         let request = PreviewInvitationRequest { token: token.to_owned() };
-        self.service().invitations().preview_invitation(request).await.ok().state()
+        self.service().invitations().preview_invitation(request).await.done().state()
     }
 
     async fn set_ttl(&self, days: i64) {
@@ -34,7 +34,7 @@ impl Scene {
         };
         let team = wire::Team { id: self.team.clone(), policy: Some(policy), ..Default::default() };
         let request = wire::UpdateTeamRequest { team: Some(team), ..Default::default() };
-        self.person("ada").teams().update_team(request).await.ok();
+        self.person("ada").teams().update_team(request).await.done();
     }
 }
 
@@ -44,7 +44,7 @@ both! {
         for (inviter, i) in [("ada", 0), ("bob", 1)] {
             for n in 0..30 {
                 let email = format!("guest-{i}-{n}@example.com");
-                let invitation = s.person(inviter).invite(&s.team, &email, &["member"]).await.ok().invitation.unwrap();
+                let invitation = s.person(inviter).invite(&s.team, &email, &["member"]).await.done().invitation.unwrap();
                 assert_eq!(invitation.inviter_user_id, inviter);
                 assert_eq!(invitation.grants[0].role_ids, ["member"]);
             }
@@ -57,18 +57,18 @@ both! {
         s.set_ttl(15).await;
         let (_, token) = s.invited("dan@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(15) - TimeDelta::minutes(1));
-        s.service().accept_new(&token, "dan").await.ok();
+        s.service().accept_new(&token, "dan").await.done();
         s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_ACCEPTED");
 
         let (id, token) = s.invited("fay@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(15));
         s.service().accept_new(&token, "fay").await.refused(Code::FailedPrecondition, "INVITATION_EXPIRED");
-        let resent = s.person("ada").resend(&s.team, &id).await.ok().invitation.unwrap();
+        let resent = s.person("ada").resend(&s.team, &id).await.done().invitation.unwrap();
         assert_eq!(resent.state(), InvitationState::Pending);
         let renewed = s.token(&id).await;
         assert_ne!(renewed, token);
         s.service().accept_new(&token, "fay").await.refused(Code::InvalidArgument, "TOKEN_INVALID");
-        s.service().accept_new(&renewed, "fay").await.ok();
+        s.service().accept_new(&renewed, "fay").await.done();
         assert_eq!(s.members().await.last().unwrap(), "fay member");
     }
 
@@ -85,12 +85,12 @@ both! {
         assert_eq!((listed[0].email.as_str(), listed[0].grants[0].role_ids.as_slice()), ("dan@example.com", &["admin".to_owned()][..]));
 
         s.server.clock.advance(TimeDelta::days(1));
-        s.person("bob").resend(&s.team, &id).await.ok();
+        s.person("bob").resend(&s.team, &id).await.done();
         let mails = s.server.wait_for_mails("dan@example.com", 2).await;
         assert!(mails.iter().all(|mail| mail.contains(&token)), "a link that is alive stays the same");
         assert_eq!(s.token(&id).await, token);
 
-        s.person("bob").cancel(&s.team, &id).await.ok();
+        s.person("bob").cancel(&s.team, &id).await.done();
         assert_eq!(s.invitations(InvitationState::Pending).await, []);
         s.service().accept_new(&token, "dan").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
         s.invited("dan@example.com", &["member"]).await;
@@ -99,16 +99,16 @@ both! {
     async fn seed_s0_07_remove_anyone_but_the_owner(db: Db) {
         let s = Scene::new(db).await;
         let other = create_team(&s.service(), "Other", "carol").await;
-        s.service().add(&s.team, "eve", &["admin"]).await.ok();
-        s.person("bob").remove(&s.team, "eve").await.ok();
-        s.person("bob").remove(&s.team, "carol").await.ok();
+        s.service().add(&s.team, "eve", &["admin"]).await.done();
+        s.person("bob").remove(&s.team, "eve").await.done();
+        s.person("bob").remove(&s.team, "carol").await.done();
         s.person("bob").remove(&s.team, "ada").await.refused(Code::FailedPrecondition, "LAST_OWNER");
-        s.person("ada").remove(&s.team, "bob").await.ok();
+        s.person("ada").remove(&s.team, "bob").await.done();
         assert_eq!(s.members().await, ["ada owner"]);
         assert_eq!(s.service().members(&other).await, ["carol owner"], "only this team's access ends");
 
         let (_, token) = s.invited("carol@example.com", &["member"]).await;
-        s.service().accept(&token, "carol").await.ok();
+        s.service().accept(&token, "carol").await.done();
         assert_eq!(s.members().await, ["ada owner", "carol member"]);
     }
 
@@ -119,12 +119,12 @@ both! {
         s.person("ada").transfer(&s.team, "eve").await.refused(Code::NotFound, "MEMBER_NOT_FOUND");
         s.person("ada").transfer(&s.team, "ada").await.refused(Code::FailedPrecondition, "ALREADY_OWNER");
 
-        let answer = s.person("ada").transfer(&s.team, "carol").await.ok();
+        let answer = s.person("ada").transfer(&s.team, "carol").await.done();
         assert_eq!(user_of(answer.owner.as_ref().unwrap()), "carol");
         assert_eq!(answer.former_owner.unwrap().role_ids, ["admin"]);
         assert_eq!(s.members().await, ["ada admin", "bob admin", "carol member+owner"]);
         s.person("ada").transfer(&s.team, "ada").await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
-        s.person("carol").remove(&s.team, "ada").await.ok();
+        s.person("carol").remove(&s.team, "ada").await.done();
     }
 
     async fn seed_s0_09_nobody_but_owners_and_admins(db: Db) {
@@ -151,32 +151,32 @@ both! {
         let (_, accepted) = s.invited("dan@example.com", &["member"]).await;
         let (_, declined) = s.invited("fay@example.com", &["member"]).await;
         let (_, pending) = s.invited("gus@example.com", &["member"]).await;
-        s.service().accept_new(&accepted, "dan").await.ok();
-        s.service().decline(&declined).await.ok();
+        s.service().accept_new(&accepted, "dan").await.done();
+        s.service().decline(&declined).await.done();
         assert_eq!(s.state(&accepted).await, InvitationState::Accepted);
         assert_eq!(s.state(&declined).await, InvitationState::Declined);
         assert_eq!(s.state(&pending).await, InvitationState::Pending);
 
         crate::support::scene::create_user(&s.service(), "gus").await;
         s.person("gus").list(&s.team).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
-        s.service().accept(&pending, "gus").await.ok();
-        s.person("gus").list(&s.team).await.ok();
+        s.service().accept(&pending, "gus").await.done();
+        s.person("gus").list(&s.team).await.done();
         s.service().accept_new(&declined, "fay").await.refused(Code::FailedPrecondition, "INVITATION_DECLINED");
     }
 
     async fn seed_s1_03_cancel_only_while_pending(db: Db) {
         let s = Scene::new(db).await;
         let (id, token) = s.invited("eve@example.com", &["admin"]).await;
-        s.person("bob").cancel(&s.team, &id).await.ok();
+        s.person("bob").cancel(&s.team, &id).await.done();
         s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
         s.person("eve").list(&s.team).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
         s.person("bob").cancel(&s.team, &id).await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
 
         let (id, token) = s.invited("eve@example.com", &["member"]).await;
-        s.service().accept(&token, "eve").await.ok();
+        s.service().accept(&token, "eve").await.done();
         s.person("bob").cancel(&s.team, &id).await.refused(Code::FailedPrecondition, "INVITATION_ACCEPTED");
         let (id, token) = s.invited("dan@example.com", &["member"]).await;
-        s.service().decline(&token).await.ok();
+        s.service().decline(&token).await.done();
         s.person("bob").cancel(&s.team, &id).await.refused(Code::FailedPrecondition, "INVITATION_DECLINED");
         let (id, _) = s.invited("fay@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(14));
@@ -197,8 +197,8 @@ both! {
         s.person("bob").remove(&s.team, "bob").await.refused(Code::FailedPrecondition, "OWN_MEMBERSHIP");
         s.person("ada").remove(&s.team, "ada").await.refused(Code::FailedPrecondition, "OWN_MEMBERSHIP");
         s.person("ada").leave(&s.team).await.refused(Code::FailedPrecondition, "LAST_OWNER");
-        s.person("ada").transfer(&s.team, "bob").await.ok();
-        s.person("bob").remove(&s.team, "ada").await.ok();
+        s.person("ada").transfer(&s.team, "bob").await.done();
+        s.person("bob").remove(&s.team, "ada").await.done();
         assert_eq!(s.members().await, ["bob admin+owner", "carol member"]);
     }
 
@@ -211,12 +211,12 @@ both! {
             delivery_channel: DeliveryChannel::LinkOnly.into(),
             ..Default::default()
         };
-        let quiet = s.person("ada").invitations().create_invitation(request).await.ok().invitation.unwrap();
+        let quiet = s.person("ada").invitations().create_invitation(request).await.done().invitation.unwrap();
         assert_eq!(quiet.delivery.unwrap().channel(), DeliveryChannel::LinkOnly);
         s.invited("fay@example.com", &["member"]).await;
         // Mails go out in the order in which they were asked for, so once the second is there, the first never comes.
         s.server.wait_for_mails("fay@example.com", 1).await;
         assert_eq!(s.server.mails_to("dan@example.com"), [] as [String; 0]);
-        s.service().accept_new(&s.token(&quiet.id).await, "dan").await.ok();
+        s.service().accept_new(&s.token(&quiet.id).await, "dan").await.done();
     }
 }

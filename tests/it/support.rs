@@ -27,19 +27,18 @@ macro_rules! both {
         $(
             $(#[$meta])*
             mod $name {
-                #[allow(unused_imports, reason = "a test may need nothing of its file")]
                 use super::*;
 
-                async fn test($db: $crate::support::Db) $body
+                async fn test($db: Db) $body
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn sqlite() {
-                    test($crate::support::Db::Sqlite).await;
+                    test(Db::Sqlite).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn postgres() {
-                    test($crate::support::Db::Postgres).await;
+                    test(Db::Postgres).await;
                 }
             }
         )+

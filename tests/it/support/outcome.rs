@@ -9,7 +9,7 @@ use tonic_types::{ErrorInfo, StatusExt as _};
 pub trait Outcome<T> {
     /// The answer; a refusal fails the test.
     #[track_caller]
-    fn ok(self) -> T;
+    fn done(self) -> T;
 
     /// The refusal, which must have this code and this reason.
     #[track_caller]
@@ -25,7 +25,7 @@ pub struct Refusal {
 
 impl<T: std::fmt::Debug> Outcome<T> for Result<Response<T>, Status> {
     #[track_caller]
-    fn ok(self) -> T {
+    fn done(self) -> T {
         match self {
             Ok(response) => response.into_inner(),
             Err(status) => panic!("refused: {status:?} {:?}", status.get_error_details()),

@@ -28,8 +28,8 @@ impl Scene {
         }
         let team = create_team(&service, "Acme", "ada").await;
         let scene = Self { server, team };
-        scene.service().add(&scene.team, "bob", &["admin"]).await.ok();
-        scene.service().add(&scene.team, "carol", &["member"]).await.ok();
+        scene.service().add(&scene.team, "bob", &["admin"]).await.done();
+        scene.service().add(&scene.team, "carol", &["member"]).await.done();
         scene
     }
 
@@ -55,7 +55,7 @@ impl Scene {
 
     /// Invites on behalf of the owner, and gives the invitation's id and token.
     pub async fn invited(&self, email: &str, roles: &[&str]) -> (String, String) {
-        let invitation = self.person("ada").invite(&self.team, email, roles).await.ok().invitation.unwrap();
+        let invitation = self.person("ada").invite(&self.team, email, roles).await.done().invitation.unwrap();
         let token = self.token(&invitation.id).await;
         (invitation.id, token)
     }
@@ -70,13 +70,13 @@ pub async fn create_user(service: &Caller, user: &str) {
         display_name: user.to_owned(),
         ..Default::default()
     };
-    service.users().create_user(request).await.ok();
+    service.users().create_user(request).await.done();
 }
 
 /// Creates a team and gives its id.
 pub async fn create_team(service: &Caller, name: &str, owner: &str) -> String {
     let request = CreateTeamRequest { name: name.to_owned(), owner_user_id: owner.to_owned(), ..Default::default() };
-    service.teams().create_team(request).await.ok().team.unwrap().id
+    service.teams().create_team(request).await.done().team.unwrap().id
 }
 
 /// The id of the user that a member is.
@@ -140,7 +140,7 @@ impl Caller {
 
     /// The members' ids with their roles, in the order in which they joined.
     pub async fn members(&self, team: &str) -> Vec<String> {
-        let members = self.list(team).await.ok().members;
+        let members = self.list(team).await.done().members;
         members.iter().map(|member| format!("{} {}", user_of(member), member.role_ids.join("+"))).collect()
     }
 
@@ -160,7 +160,7 @@ impl Caller {
             invitation_id: invitation.to_owned(),
             ..Default::default()
         };
-        self.invitations().get_invitation_link(request).await.ok().token
+        self.invitations().get_invitation_link(request).await.done().token
     }
 
     pub async fn resend(&self, team: &str, invitation: &str) -> Answer<wire::ResendInvitationResponse> {
@@ -212,7 +212,7 @@ impl Caller {
                 wire::ListEventsRequest { team_id: team.to_owned(), page_size: 500, ..Default::default() };
             let mut events = Vec::new();
             loop {
-                let page = self.events().list_events(request.clone()).await.ok();
+                let page = self.events().list_events(request.clone()).await.done();
                 events.extend(page.events);
                 request.cursor = page.next_cursor;
                 if !page.has_more {

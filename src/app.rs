@@ -1,0 +1,262 @@
+//! The composition root: the only place that knows every type, and how they are put together.
+
+mod greeting;
+mod migrate;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    application::{Queries, Store},
+    config::{self, Config, KeyFileError, LinkKey, MailTransportKind, PublisherKind},
+    domain::{Role, Roles, keyring::Keyring, link::Links},
+    env::Env,
+    events::{NatsPublisher, NatsSetupError, Publisher, Relay},
+    grpc::{
+        self,
+        auth::Authenticator,
+        call::Api,
+        events::Events,
+        health::Health,
+        server::{self, Panics, Parts},
+    },
+    lifecycle::Shutdown,
+    mail::{self, FileTransport, MailTransport, RenderError, Renderer, SmtpSetupError, SmtpTransport},
+    repository::{self, Database, schema},
+};
+
+pub use migrate::{Migrate, migrate};
+
+/// How long the work behind the calls may take to stop once the last call has ended.
+const BACKGROUND: Duration = Duration::from_secs(5);
+
+/// Why the service does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be used.
+    #[error("cannot use the database")]
+    Database(#[from] repository::Error),
+    /// The key that signs links cannot be read or made.
+    #[error("cannot use the key that signs links")]
+    Key(#[from] KeyFileError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Mails cannot be written.
+    #[error("cannot write mails")]
+    Mail(#[from] RenderError),
+    /// Mails cannot be sent.
+    #[error("cannot use the mail server")]
+    Smtp(#[from] SmtpSetupError),
+    /// Events cannot be published.
+    #[error("cannot publish events")]
+    Nats(#[from] NatsSetupError),
+    /// The gRPC server failed.
+    #[error("cannot serve")]
+    Server(#[from] server::Error),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+    /// The server stopped in a way that it never should.
+    #[error("the server stopped unexpectedly")]
+    Stopped(#[from] tokio::task::JoinError),
+}
+
+impl From<prost_reflect::DescriptorError> for Error {
+    fn from(error: prost_reflect::DescriptorError) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+/// The service, ready to be started.
+#[derive(Debug)]
+pub struct App;
+
+/// The running service.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    serving: JoinHandle<Result<(), Error>>,
+}
+
+/// Serves until a signal asks for the end.
+pub async fn serve(config: Config) -> Result<(), Error> {
+    let shutdown = Shutdown::default();
+    let work = async {
+        let running = App::start_with(config.clone(), Env::system(), shutdown.clone()).await?;
+        greeting::print(&config, running.local_addr());
+        running.wait().await
+    };
+    shutdown.on_signals(work).await.map_err(Error::Signals)?
+}
+
+impl App {
+    /// Starts the service. It takes calls once this returns.
+    pub async fn start(config: Config, env: Env) -> Result<Running, Error> {
+        Self::start_with(config, env, Shutdown::default()).await
+    }
+
+    async fn start_with(config: Config, env: Env, shutdown: Shutdown) -> Result<Running, Error> {
+        let address = config.server.listen;
+        let refused = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+
+        let database = Database::open(options(&config.database)).await?;
+        if config.database.migrate_on_start {
+            schema::up(&database).await?;
+        }
+        let keys = keyring(&config.links.load_keys(&config.data_dir)?);
+        let links = Arc::new(Links::new(keys.clone(), config.links.accept_url.as_url().clone()));
+        let roles: Arc<Roles> = Arc::new(config.roles.iter().map(Role::from).collect());
+
+        // Writes outlive the calls that asked for them; what works in the background outlives the writes.
+        let (writes, background) = (TaskTracker::new(), TaskTracker::new());
+        let stop_background = CancellationToken::new();
+        let store = Store::new(database.clone(), env.clone(), roles.clone(), writes.clone());
+        let relay = Relay {
+            database: database.clone(),
+            env: env.clone(),
+            written: store.written(),
+            publisher: publisher(&config).await?,
+            settings: config.events.clone(),
+        };
+        let head = relay.start(&background, &stop_background);
+        let worker = mail::Worker {
+            database: database.clone(),
+            store: store.clone(),
+            env: env.clone(),
+            roles: roles.clone(),
+            links: links.clone(),
+            renderer: Renderer::new(&config.mail.from)?,
+            transport: transport(&config.mail)?,
+            settings: mail::Settings {
+                product_name: config.mail.product_name.clone(),
+                poll_interval: config.mail.poll_interval,
+                max_attempts: config.mail.max_attempts,
+            },
+        };
+        worker.start(&background, head.clone(), stop_background.clone());
+
+        let health = Health::new().await?;
+        let queries = Queries::new(&database, env.clone(), roles, links);
+        let events = Events {
+            api: Api { store, queries, keys },
+            head,
+            checkpoint_interval: config.events.checkpoint_interval,
+            stopping: shutdown.draining().clone(),
+            tasks: background.clone(),
+        };
+        let parts = Parts {
+            authenticator: Authenticator::new(&config.auth),
+            env,
+            health: health.clone(),
+            panics: Panics::default(),
+            routes: grpc::routes(events),
+            config: config.server.clone(),
+        };
+        // The schema has been looked at, so the database answers: no first call is turned away.
+        health.set_ready(true).await;
+        let ends = Ends { shutdown: shutdown.clone(), health, database, writes, background, stop_background };
+        let serving = TaskTracker::new().spawn(ends.run(listener, parts, config.server.drain_delay));
+        Ok(Running { address, shutdown, serving })
+    }
+}
+
+impl Running {
+    /// The address that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks for the end, as SIGTERM does, and waits for it.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        self.shutdown.request();
+        self.wait().await
+    }
+
+    /// Waits for the end.
+    pub async fn wait(self) -> Result<(), Error> {
+        self.serving.await?
+    }
+}
+
+/// What has to come to an end, and in which order.
+struct Ends {
+    shutdown: Shutdown,
+    health: Health,
+    database: Database,
+    writes: TaskTracker,
+    background: TaskTracker,
+    stop_background: CancellationToken,
+}
+
+impl Ends {
+    async fn run(self, listener: TcpListener, parts: Parts, drain_delay: Duration) -> Result<(), Error> {
+        let served = tokio::select! {
+            served = server::serve(listener, parts, self.shutdown.draining().clone()) => served,
+            () = self.accompany(drain_delay) => Ok(()),
+        };
+        // A write goes on when its call was cut off, and its events want to be published.
+        self.writes.close();
+        self.writes.wait().await;
+        self.stop_background.cancel();
+        self.background.close();
+        if tokio::time::timeout(BACKGROUND, self.background.wait()).await.is_err() {
+            tracing::warn!("stopping although something in the background has not come to its end");
+        }
+        self.database.close().await?;
+        Ok(served?)
+    }
+
+    /// Keeps health in step while the server serves; does not end by itself.
+    async fn accompany(&self, drain_delay: Duration) {
+        let ping = || self.database.ping();
+        tokio::join!(
+            self.shutdown.conduct(drain_delay, self.health.stop()),
+            self.health.follow(ping, self.stop_background.clone()),
+        );
+    }
+}
+
+fn options(config: &config::Database) -> repository::database::Options {
+    repository::database::Options {
+        url: config.url.expose().to_owned(),
+        max_connections: config.max_connections,
+        acquire_timeout: config.acquire_timeout,
+        statement_timeout: config.statement_timeout,
+    }
+}
+
+/// The first key signs, the others still verify.
+fn keyring(keys: &[LinkKey]) -> Keyring {
+    let pairs: Vec<(u8, &[u8])> = keys.iter().map(|key| (key.id, key.secret.expose())).collect();
+    match pairs.split_first() {
+        Some((signing, retired)) => Keyring::new(*signing, retired),
+        None => unreachable!("a key is made where none is configured"),
+    }
+}
+
+async fn publisher(config: &Config) -> Result<Option<Box<dyn Publisher>>, Error> {
+    Ok(match config.events.publisher {
+        PublisherKind::None => None,
+        PublisherKind::Nats => {
+            Some(Box::new(NatsPublisher::new(&config.events.nats, &config.telemetry.service_name).await?))
+        }
+    })
+}
+
+fn transport(config: &config::Mail) -> Result<Box<dyn MailTransport>, Error> {
+    Ok(match config.transport {
+        MailTransportKind::File => Box::new(FileTransport::new(config.file.folder.clone())),
+        MailTransportKind::Smtp => Box::new(SmtpTransport::new(&config.smtp)?),
+    })
+}

@@ -1,0 +1,48 @@
+//! What the service says when it is up.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+};
+
+use crate::config::{AuthMode, Config, MailTransportKind};
+
+/// Says what is served and where data lies. In development mode also how to make the first calls, for whoever sits in
+/// front of it, on standard output; the log is for machines.
+pub(super) fn print(config: &Config, address: SocketAddr) {
+    let mode = match config.auth.mode {
+        AuthMode::Development => "development",
+        AuthMode::Tokens => "tokens",
+    };
+    tracing::info!(%address, auth = mode, database = %config.database.url, "serving");
+    if config.auth.mode == AuthMode::Development {
+        // Nobody may be reading.
+        let _ = write!(io::stdout(), "{}", text(config, address));
+    }
+}
+
+fn text(config: &Config, address: SocketAddr) -> String {
+    let mails = match config.mail.transport {
+        MailTransportKind::File => format!("files in {}", config.mail.file.folder.display()),
+        MailTransportKind::Smtp => format!("by SMTP through {}", config.mail.smtp.host),
+    };
+    let reflection = if config.server.reflection { ", with reflection" } else { "" };
+    format!(
+        r#"
+Roster serves gRPC on {address}{reflection}.
+  database   {database}
+  mails      {mails}
+
+  DEVELOPMENT MODE: there is no authentication. Whoever reaches this address may do everything,
+  and is the service `dev`; the metadata `roster-actor: user:<id>` makes a call that of a person.
+  The service listens on loopback only. For anything else set auth.mode = "tokens".
+
+Try:
+  grpcurl -plaintext {address} list
+  grpcurl -plaintext -d '{{"user_id":"ada","email":"ada@example.com"}}' {address} roster.v1.UserService/CreateUser
+  grpcurl -plaintext -d '{{"name":"Acme","owner_user_id":"ada"}}' {address} roster.v1.TeamService/CreateTeam
+
+"#,
+        database = config.database.url,
+    )
+}

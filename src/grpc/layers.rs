@@ -1,0 +1,150 @@
+//! What happens to every call before and after its service: [`around`] lists the layers in their order, and why each
+//! stands where it stands.
+//!
+//! A layer is a [`Step`]: it is given a request and the rest of the way, and answers with a response. A response is not
+//! over with its head: what has to see the end of a stream watches its body (see [`body`]). No layer fails: what a caller
+//! has to be told is a response made of a status.
+
+mod authenticate;
+mod body;
+mod call;
+mod catch_panic;
+mod deadline;
+mod drain;
+mod explain;
+mod identify;
+mod record;
+mod shed;
+mod span;
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, service::Routes};
+use tower::{Layer, Service, ServiceBuilder};
+
+use self::{
+    authenticate::Authenticate, catch_panic::CatchPanic, deadline::Deadline, drain::Drain, explain::Explain,
+    identify::Identify, record::Record, shed::Shed, span::Span,
+};
+use super::{
+    auth::Authenticator,
+    methods::Methods,
+    status::{EdgeError, status},
+};
+use crate::env::Env;
+
+use self::call::Call;
+pub use self::catch_panic::Panics;
+
+type Request = http::Request<Body>;
+type Response = http::Response<Body>;
+/// What a layer answers with.
+type Answer = BoxFuture<'static, Result<Response, Infallible>>;
+
+/// What the layers work with.
+#[derive(Debug, Clone)]
+pub(super) struct Tools {
+    pub(super) env: Env,
+    pub(super) methods: Arc<Methods>,
+    pub(super) authenticator: Authenticator,
+    pub(super) panics: Panics,
+    /// The longest a call may take.
+    pub(super) max_deadline: Duration,
+    /// How many calls may be in flight.
+    pub(super) max_in_flight: usize,
+    /// Canceled when open streams have to end.
+    pub(super) draining: CancellationToken,
+}
+
+/// The services with all layers around them, the outermost first.
+pub(super) fn around(
+    routes: Routes,
+    tools: Tools,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future = Answer> + Clone + Send + 'static {
+    ServiceBuilder::new()
+        // First of all, since everything below speaks of the call by its id, and every answer is to bear it.
+        .layer(Around(Identify { env: tools.env, methods: tools.methods }))
+        // Around all that may log or open spans of its own.
+        .layer(Around(Span))
+        // Within the span, so that its line belongs to the trace; around all that may refuse a call, so that no refusal
+        // goes unrecorded, and around the catching of panics, so that it sees their status.
+        .layer(Around(Record))
+        // Around everything that runs code of ours for a call, but for the two that must see its status.
+        .layer(Around(CatchPanic(tools.panics)))
+        // Around the deadline, which ends with the head of a response: this is for what comes after it.
+        .layer(Around(Drain(tools.draining)))
+        // Around the limit, so that a call past its deadline gives its slot back, and so that a slow caller who trickles
+        // a request in does not keep one.
+        .layer(Around(Deadline { max: tools.max_deadline }))
+        // Before any work is spent on a call, the look at its credentials included.
+        .layer(Around(Shed::new(tools.max_in_flight)))
+        // Next to the services, so that nothing stands between who calls and what is done.
+        .layer(Around(Authenticate(tools.authenticator)))
+        // Innermost, since only what comes out of the services and of the library that serves them can lack a reason.
+        .layer(Around(Explain))
+        .service(routes.prepare())
+}
+
+/// The rest of a call's way: its future.
+trait Rest: Future<Output = Result<Response, Infallible>> + Send + 'static {}
+impl<F: Future<Output = Result<Response, Infallible>> + Send + 'static> Rest for F {}
+
+/// One layer.
+trait Step: Clone + Send + 'static {
+    /// Takes a request on its way and the response on its way back. `next` is the rest of the way.
+    fn call<R: Rest>(&self, request: Request, next: impl FnOnce(Request) -> R) -> Answer;
+}
+
+/// A [`Step`] as `tower` understands it.
+#[derive(Debug, Clone)]
+struct Around<T>(T);
+
+#[derive(Debug, Clone)]
+struct Surrounded<T, S> {
+    step: T,
+    inner: S,
+}
+
+impl<T: Clone, S> Layer<S> for Around<T> {
+    type Service = Surrounded<T, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Surrounded { step: self.0.clone(), inner }
+    }
+}
+
+impl<T, S> Service<Request> for Surrounded<T, S>
+where
+    T: Step,
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Answer {
+        self.step.call(request, |request| self.inner.call(request))
+    }
+}
+
+/// The response that tells of a failure.
+fn refusal(error: EdgeError, call: &Call) -> Response {
+    status(&error.into(), call.id()).into_http()
+}
+
+/// The same as an answer at once.
+fn refuse(error: EdgeError, call: &Call) -> Answer {
+    let response = refusal(error, call);
+    Box::pin(async { Ok(response) })
+}

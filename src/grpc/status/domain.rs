@@ -1,0 +1,38 @@
+//! The rules of the domain that a request broke, explained to callers.
+
+use roster_proto::v1::ErrorReason as Reason;
+
+use super::detail::Explained;
+use crate::domain::Broken;
+
+pub(super) fn explain(rule: &Broken) -> Explained {
+    let because = |reason| Explained::new(reason, rule);
+    let state_of = |subject: &str, reason| because(reason).precondition(subject);
+    match rule {
+        Broken::RoleNotFound { role } => because(Reason::RoleNotFound).with("role", role).resource("Role", role.as_str()),
+        Broken::GrantExceedsOwn { permission } => because(Reason::GrantExceedsOwn).with("permission", permission),
+        Broken::OwnerRoleNotGrantable => state_of("role", Reason::OwnerRoleNotGrantable),
+        Broken::LastOwner => state_of("member", Reason::LastOwner),
+        Broken::OwnRole => state_of("member", Reason::OwnRole),
+        Broken::OwnMembership => state_of("member", Reason::OwnMembership),
+        Broken::AlreadyOwner => state_of("member", Reason::AlreadyOwner),
+        Broken::AlreadyMember => because(Reason::AlreadyMember).resource("Member", ""),
+        Broken::InvitationPending { invitation } => {
+            because(Reason::InvitationPending).with("invitation", invitation).resource("Invitation", &invitation.to_string())
+        }
+        Broken::InvitationExpired => state_of("invitation", Reason::InvitationExpired),
+        Broken::InvitationCanceled => state_of("invitation", Reason::InvitationCanceled),
+        Broken::InvitationDeclined => state_of("invitation", Reason::InvitationDeclined),
+        Broken::InvitationAccepted => state_of("invitation", Reason::InvitationAccepted),
+        Broken::EmailMismatch { masked_email } => {
+            state_of("invitation", Reason::EmailMismatch).with("masked_email", masked_email)
+        }
+        Broken::InviterNoLongerAllowed => state_of("invitation", Reason::InviterNoLongerAllowed),
+        Broken::RoleGone { role } => state_of("invitation", Reason::RoleGone).with("role", role),
+        Broken::DomainNotAllowed { domain } => state_of("team", Reason::DomainNotAllowed).with("domain", domain),
+        Broken::SeatsExhausted { limit } => because(Reason::SeatsExhausted).quota("team", *limit),
+        Broken::PendingInvitationsExhausted { limit } => {
+            because(Reason::PendingInvitationsExhausted).quota("team", *limit)
+        }
+    }
+}

@@ -1,0 +1,172 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use prost::Message as _;
+use tonic_types::{StatusExt as _, pb};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    application::{Missing, Taken},
+    domain::{Broken, InvitationId, PermissionPattern, RoleId, TeamId, permission},
+    repository::{self, Constraint},
+};
+
+/// The status in one line: code, reason, metadata, further details. Fails unless there is exactly one `ErrorInfo`.
+fn line(failure: impl Into<Failure>) -> String {
+    let status = status(&failure.into(), "call-1");
+    let rich = pb::Status::decode(status.details()).unwrap();
+    assert_eq!((rich.code, rich.message.as_str()), (status.code() as i32, status.message()));
+    let names: Vec<_> = rich.details.iter().map(|any| any.type_url.rsplit('.').next().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| **name == "ErrorInfo").count(), 1, "{names:?}");
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.domain, "roster");
+    let metadata: BTreeMap<_, _> = info.metadata.into_iter().collect();
+    assert!(metadata.values().all(|value| value == "call-1" || status.message().contains(value)), "{status:?}");
+    format!("{:?} {} {metadata:?} {}", status.code(), info.reason, names[1..].join(" "))
+}
+
+fn lines(failures: Vec<impl Into<Failure>>) -> String {
+    failures.into_iter().map(line).map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+#[test]
+fn broken_rules() {
+    let role = RoleId::admin();
+    let broken = vec![
+        Broken::RoleNotFound { role: role.clone() },
+        Broken::GrantExceedsOwn { permission: PermissionPattern::exact::<permission::DeleteTeams>() },
+        Broken::OwnerRoleNotGrantable,
+        Broken::LastOwner,
+        Broken::OwnRole,
+        Broken::OwnMembership,
+        Broken::AlreadyOwner,
+        Broken::AlreadyMember,
+        Broken::InvitationPending { invitation: InvitationId(Uuid::nil()) },
+        Broken::InvitationExpired,
+        Broken::InvitationCanceled,
+        Broken::InvitationDeclined,
+        Broken::InvitationAccepted,
+        Broken::EmailMismatch { masked_email: "a***@example.com".to_owned() },
+        Broken::InviterNoLongerAllowed,
+        Broken::RoleGone { role },
+        Broken::DomainNotAllowed { domain: "example.com".to_owned() },
+        Broken::SeatsExhausted { limit: 5 },
+        Broken::PendingInvitationsExhausted { limit: 7 },
+    ];
+    insta::assert_snapshot!(lines(broken.into_iter().map(Error::from).collect()), @"");
+}
+
+#[test]
+fn use_cases() {
+    let denied = |team| Error::Denied { permission: "roster.teams.read", team };
+    let failures = vec![
+        denied(None),
+        denied(Some(TeamId(Uuid::nil()))),
+        Error::Missing(Missing::Team("acme".to_owned())),
+        Error::Missing(Missing::User("ada".to_owned())),
+        Error::Missing(Missing::Member("ada".to_owned())),
+        Error::Missing(Missing::Role("editor".to_owned())),
+        Error::Missing(Missing::Invitation("i".to_owned())),
+        Error::Taken(Taken::Slug),
+        Error::Taken(Taken::UserId),
+        Error::Taken(Taken::Email),
+        Error::EtagMismatch,
+        Error::RequestIdReused,
+        Error::TokenInvalid,
+        Error::RevisionInvalid,
+        Error::RevisionNotReached,
+        Error::CursorInvalid,
+        Error::CursorExpired,
+        Error::ShuttingDown,
+        Error::Defect("a secret of the inside".to_owned()),
+    ];
+    insta::assert_snapshot!(lines(failures), @"");
+}
+
+/// How the database refuses to open where there can be no file; the text of the cause names the place.
+async fn unavailable() -> repository::Error {
+    let options = repository::database::Options {
+        url: "sqlite:///dev/null/hunter2.db".to_owned(),
+        max_connections: 1,
+        acquire_timeout: Duration::from_secs(1),
+        statement_timeout: Duration::from_secs(1),
+    };
+    repository::Database::open(options).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn the_database() {
+    let repository::Error::Unavailable(why) = unavailable().await else { panic!("it is open") };
+    assert!(why.to_string().contains("hunter2"));
+    let why = || why.clone();
+    let corrupt =
+        repository::Error::Corrupt { table: "teams", column: "slug", row: "1".to_owned(), why: "no slug".to_owned() };
+    let failures = vec![
+        repository::Error::Duplicate(Constraint::TeamSlug),
+        repository::Error::Duplicate(Constraint::Membership),
+        repository::Error::Duplicate(Constraint::PendingInvitation),
+        repository::Error::Duplicate(Constraint::EventVersion),
+        repository::Error::Conflict(why()),
+        repository::Error::Unavailable(why()),
+        repository::Error::Timeout(why()),
+        repository::Error::TooLarge { size: 9, limit: 8 },
+        corrupt,
+        repository::Error::Locked("roster.db".to_owned()),
+        repository::Error::Other(why()),
+    ];
+    insta::assert_snapshot!(lines(failures.into_iter().map(Error::Storage).collect()), @"");
+}
+
+#[test]
+fn the_edge() {
+    let failures = vec![
+        EdgeError::InvalidFields(vec![("name".to_owned(), "must not be empty".to_owned())]),
+        EdgeError::PageTokenInvalid,
+        EdgeError::CredentialsMissing,
+        EdgeError::CredentialsInvalid,
+        EdgeError::CredentialsUnexpected,
+        EdgeError::PermissionDenied { permission: "roster.teams.read".to_owned() },
+        EdgeError::MayNotAct,
+        EdgeError::Overloaded,
+        EdgeError::DeadlineExceeded,
+        EdgeError::ShuttingDown,
+        EdgeError::UnknownMethod { method: "/roster.v1.TeamService/No".to_owned() },
+        EdgeError::MessageMalformed,
+        EdgeError::MessageTooLarge { limit: 8 },
+        EdgeError::CompressionUnsupported,
+        EdgeError::UnknownName,
+        EdgeError::Defect("a secret of the inside".to_owned()),
+    ];
+    insta::assert_snapshot!(lines(failures), @"");
+}
+
+#[tokio::test]
+async fn the_inside_stays_inside() {
+    let repository::Error::Unavailable(why) = unavailable().await else { panic!("it is open") };
+    for failure in [
+        Failure::from(Error::Defect("hunter2".to_owned())),
+        Error::Storage(repository::Error::Other(why.clone())).into(),
+        Error::Storage(repository::Error::Unavailable(why)).into(),
+        EdgeError::Defect("hunter2".to_owned()).into(),
+    ] {
+        let status = status(&failure, "call-1");
+        let shown = format!("{status:?} {}", String::from_utf8_lossy(status.details()));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn equal_failures_are_equal_byte_for_byte() {
+    let denied = || Error::Denied { permission: "roster.teams.read", team: Some(TeamId(Uuid::nil())) };
+    let first = status(&denied().into(), "one");
+    let second = status(&denied().into(), "two");
+    assert_eq!((first.code(), first.message(), first.details()), (second.code(), second.message(), second.details()));
+}
+
+#[test]
+fn a_status_fits_into_headers_whatever_the_request() {
+    let violation = |i| (format!("role_ids[{i}]-{}", "x".repeat(1000)), "y".repeat(1000));
+    let status = status(&EdgeError::InvalidFields((0..1000).map(violation).collect()).into(), "call-1");
+    assert!(status.details().len() < 6000, "{}", status.details().len());
+    assert!(!status.get_details_bad_request().unwrap().field_violations.is_empty());
+}

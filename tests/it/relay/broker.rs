@@ -1,0 +1,150 @@
+//! NATS as consumers see it: a stream for each test, and a server that can be killed.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use async_nats::jetstream::{
+    self, Message,
+    consumer::{AckPolicy, pull},
+    stream::{Config, RetentionPolicy},
+};
+use futures::StreamExt as _;
+use prost::Message as _;
+use roster::config::{self, EventEncoding};
+use roster_proto::events::v1::Event;
+use tempfile::TempDir;
+
+use crate::support::{parts, server::eventually};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Where the events of one test go.
+pub struct Topic {
+    pub settings: config::Nats,
+}
+
+/// A message with the event that it holds.
+pub struct Received {
+    pub subject: String,
+    /// Sorted by name.
+    pub headers: Vec<(String, String)>,
+    pub event: Event,
+}
+
+impl Topic {
+    /// A stream that does not exist yet, on the server that all tests share.
+    pub fn new(encoding: EventEncoding) -> Self {
+        Self::on(&parts::nats_url(), encoding)
+    }
+
+    fn on(url: &str, encoding: EventEncoding) -> Self {
+        let number = format!("{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut settings = config::Nats::default();
+        settings.url = url.parse().unwrap();
+        settings.stream = format!("TEST_{number}");
+        settings.subject_prefix = format!("test.{number}.events");
+        settings.encoding = encoding;
+        Self { settings }
+    }
+
+    /// Waits for so many messages, and gives them as protobuf events.
+    pub async fn messages(&self, count: usize) -> Vec<Received> {
+        let received = |message: Message| {
+            let headers = message.headers.as_ref().unwrap();
+            let mut headers: Vec<_> =
+                headers.iter().map(|(name, values)| (name.to_string(), values[0].to_string())).collect();
+            headers.sort();
+            let event = Event::decode(message.payload.clone()).unwrap();
+            Received { subject: message.subject.to_string(), headers, event }
+        };
+        self.raw(count).await.into_iter().map(received).collect()
+    }
+
+    /// Waits for so many messages.
+    pub async fn raw(&self, count: usize) -> Vec<Message> {
+        let read = async {
+            let jetstream = self.jetstream().await;
+            let name = &self.settings.stream;
+            let stream = eventually("the stream is made", async || jetstream.get_stream(name).await.ok()).await;
+            let config = pull::Config { ack_policy: AckPolicy::None, ..pull::Config::default() };
+            let consumer = stream.create_consumer(config).await.unwrap();
+            let messages = consumer.messages().await.unwrap();
+            messages.take(count).map(|message| message.unwrap()).collect().await
+        };
+        tokio::time::timeout(Duration::from_secs(40), read).await.expect("the messages arrive")
+    }
+
+    /// How many messages the stream holds.
+    pub async fn count(&self) -> u64 {
+        let stream = self.jetstream().await.get_stream(&self.settings.stream).await.unwrap();
+        stream.cached_info().state.messages
+    }
+
+    /// Makes the stream as an operator should not.
+    pub async fn make_unfit(&self) {
+        let config = Config {
+            name: self.settings.stream.clone(),
+            subjects: vec![format!("{}.>", self.settings.subject_prefix)],
+            retention: RetentionPolicy::WorkQueue,
+            ..Config::default()
+        };
+        self.jetstream().await.create_stream(config).await.unwrap();
+    }
+
+    /// Takes the stream away.
+    pub async fn remove(&self) {
+        self.jetstream().await.delete_stream(&self.settings.stream).await.unwrap();
+    }
+
+    async fn jetstream(&self) -> jetstream::Context {
+        let url = self.settings.url.expose();
+        let client = eventually("NATS is there", async || async_nats::connect(url).await.ok()).await;
+        jetstream::new(client)
+    }
+}
+
+/// A NATS server of a test's own.
+pub struct Broker {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Broker {
+    /// One that is not running yet.
+    pub fn new() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { folder: tempfile::tempdir().unwrap(), port, process: None }
+    }
+
+    /// A stream on it.
+    pub fn topic(&self) -> Topic {
+        Topic::on(&format!("nats://127.0.0.1:{}", self.port), EventEncoding::Protobuf)
+    }
+
+    /// Starts it, with the data it had.
+    pub fn start(&mut self) {
+        let mut command = Command::new(parts::nats_server());
+        command.args(["--addr", "127.0.0.1", "--jetstream", "--port", &self.port.to_string(), "--store_dir"]);
+        let process = command.arg(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        self.process = Some(process);
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

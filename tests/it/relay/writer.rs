@@ -1,0 +1,135 @@
+//! Writes events, without the service around them.
+
+use std::{sync::Arc, time::Duration};
+
+use roster::{
+    domain::{
+        Actor, Cause, Change, Email, Event, EventId, Team, TeamId, TeamPolicy, User, Version,
+        label::Labels,
+        text::{DisplayName, TeamName},
+    },
+    env::Env,
+    repository::{Database, Tx, database, events, sequence, teams},
+};
+use tokio::sync::Notify;
+
+use crate::support::{Db, database::TestDatabase, server::eventually};
+
+/// The trace that every event belongs to.
+pub const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// A database, and a hand that writes into it.
+pub struct Writer {
+    pub env: Env,
+    /// Signals every write.
+    pub written: Arc<Notify>,
+    database: Database,
+    shared: TestDatabase,
+    db: Db,
+}
+
+impl Writer {
+    pub async fn new(db: Db) -> Self {
+        let shared = TestDatabase::new(db).await;
+        let database = open(&shared.url).await;
+        Self { env: Env::system(), written: Arc::default(), database, shared, db }
+    }
+
+    /// The database as another instance opens it; SQLite has a single one.
+    pub async fn open(&self) -> Database {
+        match self.db {
+            Db::Sqlite => self.database.clone(),
+            Db::Postgres => open(&self.shared.url).await,
+        }
+    }
+
+    /// Writes the first event of a new team.
+    pub async fn create_team(&self) -> TeamId {
+        let (id, now) = (TeamId(self.env.id()), self.env.now());
+        let team = Team {
+            id,
+            root_id: id,
+            name: TeamName::parse("acme").unwrap(),
+            slug: None,
+            labels: Labels::default(),
+            policy: TeamPolicy::default(),
+            version: Version(0),
+            changed: Version(0),
+            create_time: now,
+            update_time: now,
+        };
+        let mut tx = self.database.begin().await.unwrap();
+        teams::insert(&mut tx, &team).await.unwrap();
+        let slot = tx.next(id);
+        tx.record(slot, Cause::Direct, Change::TeamCreated(team));
+        self.commit(tx).await;
+        id
+    }
+
+    /// Writes one more event of a team.
+    pub async fn change_team(&self, id: TeamId) {
+        let mut tx = self.database.begin().await.unwrap();
+        let team = teams::lock(&mut tx, id).await.unwrap().unwrap();
+        let slot = tx.next(id);
+        tx.record(slot, Cause::Direct, Change::TeamDeleted(team));
+        self.commit(tx).await;
+    }
+
+    /// Writes the event of a new user.
+    pub async fn create_user(&self, id: &str) {
+        let now = self.env.now();
+        let user = User {
+            id: id.parse().unwrap(),
+            email: Email::parse("ada@example.com").unwrap(),
+            email_verified: true,
+            display_name: DisplayName::default(),
+            version: Version(1),
+            create_time: now,
+            update_time: now,
+        };
+        let mut tx = self.database.begin().await.unwrap();
+        let slot = tx.first(&user.id);
+        tx.record(slot, Cause::Direct, Change::UserCreated(user));
+        self.commit(tx).await;
+    }
+
+    /// Waits until nothing is left to be published.
+    pub async fn all_published(&self) {
+        let reader = self.database.reader();
+        eventually("all events are marked", async || {
+            // What has no position is not asked for; so that there is none is seen by giving none.
+            let (given, _) = sequence::advance(&self.database, 1).await.unwrap();
+            (given == 0 && events::unpublished(&reader, &[], 1).await.unwrap().is_empty()).then_some(())
+        })
+        .await;
+    }
+
+    async fn commit(&self, mut tx: Tx) {
+        tx.finish(|recorded| Event {
+            id: EventId(self.env.id()),
+            subject: recorded.subject,
+            version: recorded.version,
+            occur_time: self.env.now(),
+            actor: Actor::System { name: "test".to_owned() },
+            cause: recorded.cause,
+            request_id: "request".to_owned(),
+            traceparent: Some(TRACEPARENT.to_owned()),
+            change: recorded.change,
+        })
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        self.written.notify_one();
+    }
+}
+
+async fn open(url: &str) -> Database {
+    let limit = Duration::from_secs(10);
+    let options = database::Options {
+        url: url.to_owned(),
+        max_connections: 4,
+        acquire_timeout: limit,
+        statement_timeout: limit,
+    };
+    Database::open(options).await.unwrap()
+}

@@ -1,0 +1,159 @@
+//! The program itself, and others, as processes of their own.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Caller, server::eventually};
+
+/// The command `roster` in a folder, with nothing in its environment but what is given here.
+pub fn roster(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+    command.current_dir(folder).args(arguments).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end without holding up the server that it may talk to.
+pub async fn run(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap_or_else(|why| panic!("{command:?}: {why}"))).await.unwrap()
+}
+
+/// What a command printed, on both outputs, as text.
+pub fn printed(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
+
+/// A port that the system gives nobody who asks for any: one that a server can be stopped on and started again.
+pub fn steady_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 9000).unwrap();
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 9000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A process that runs beside the test and never outlives it.
+pub struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    /// Starts a command. What it prints is kept.
+    pub fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|why| panic!("{command:?}: {why}"));
+        let lines = Arc::default();
+        collect(child.stdout.take().unwrap(), &lines);
+        collect(child.stderr.take().unwrap(), &lines);
+        Self { child, lines }
+    }
+
+    /// All lines that were printed so far, on either output.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Waits for a line that says something.
+    pub async fn wait_for<T>(&mut self, what: &str, says: impl Fn(&str) -> Option<T>) -> T {
+        eventually(what, async || {
+            let ended = self.child.try_wait().unwrap();
+            let lines = self.lines();
+            let found = lines.iter().find_map(|line| says(line));
+            assert!(found.is_some() || ended.is_none(), "{what}: it ended before, {ended:?}, after {lines:#?}");
+            found
+        })
+        .await
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &id]).status().unwrap();
+        assert!(sent.success(), "kill -s {name}");
+    }
+
+    /// Waits for the end.
+    pub async fn end(&mut self) -> ExitStatus {
+        eventually("the process ends", async || self.child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Adds each line to `lines` as it comes.
+fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+    let lines = Arc::clone(lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
+}
+
+/// `roster serve` on a free port.
+pub struct Served {
+    pub process: Process,
+    pub address: SocketAddr,
+}
+
+impl Served {
+    /// Starts it in a folder and waits until it takes calls.
+    pub async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let any_port = [("ROSTER_SERVER__LISTEN", "127.0.0.1:0")];
+        let mut process = Process::start(roster(folder, &[], &[&any_port, variables].concat()));
+        let address = process.wait_for("the address it serves on", address_in).await;
+        Self { process, address }
+    }
+
+    /// Somebody who calls it.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.channel())
+    }
+
+    /// A connection to it.
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.endpoint()).unwrap().connect_lazy()
+    }
+
+    /// Its address as a URL.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// The address in the line that says that calls are taken: the greeting, or the log where nobody is greeted.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("serves gRPC on ").or_else(|| line.split_once(r#""address":""#))?;
+    rest.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).next()?.parse().ok()
+}
+
+/// A file with this text, for a command to read.
+pub fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
