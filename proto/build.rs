@@ -14,6 +14,7 @@ const ROOTS: [&str; 6] = [
     "roster/v1/user_service.proto",
 ];
 
+#[expect(clippy::disallowed_methods, reason = "a build script is told where to write by the environment")]
 fn main() -> Result<(), Box<dyn Error>> {
     for folder in ["google", "roster"] {
         println!("cargo:rerun-if-changed={folder}");

@@ -95,7 +95,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         greeting::print(&config, running.local_addr());
         running.wait().await
     };
-    shutdown.on_signals(work).await.map_err(Error::Signals)?
+    Box::pin(shutdown.on_signals(work)).await.map_err(Error::Signals)?
 }
 
 impl App {

@@ -36,7 +36,7 @@ impl Env {
         Self { clock: Arc::new(clock), ids: Arc::new(ids) }
     }
 
-    /// With the system's clock and `UUIDv7`.
+    /// With the system's clock and UUIDv7.
     pub fn system() -> Self {
         Self::new(SystemClock, UuidV7::default())
     }
@@ -64,7 +64,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// `UUIDv7` of the time given and a counter, as RFC 9562 describes.
+/// UUIDv7 of the time given and a counter, as RFC 9562 describes.
 #[derive(Default)]
 pub struct UuidV7(std::sync::Mutex<ContextV7>);
 

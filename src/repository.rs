@@ -1,4 +1,4 @@
-//! The database: the only layer that knows `SeaORM`.
+//! The database: the only layer that knows SeaORM.
 //!
 //! PostgreSQL and SQLite are two dialects of one repository. Functions that read take a [`Source`], which is a
 //! transaction or the pool; functions that write take a [`Tx`], so that nothing is written outside one. Every query about

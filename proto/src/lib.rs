@@ -1,6 +1,7 @@
 //! The published contract of Roster: the messages and services of `roster.v1`, the events of `roster.events.v1`, and
 //! the descriptors that describe them. Generated at build time from the `.proto` files beside this crate, whose comments
 //! are the documentation; there is no hand-written code here.
+#![expect(clippy::large_enum_variant, reason = "generated")]
 
 /// The API.
 pub mod v1 {

@@ -18,7 +18,8 @@ use super::text::{self, InvalidText, MASK};
 pub struct Events {
     /// Where events are published. Default `none`; `ListEvents` and `Watch` work with either.
     pub publisher: PublisherKind,
-    /// How often the outbox is looked at when nothing wakes its reader. Default 500 ms.
+    /// How often an instance looks for what others wrote; its own writes wake it. An event reaches the streams of every
+    /// instance within twice this time. Default 150 ms.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
     /// How long published events can be listed. At least 7 days (the default), so that what a broker lost can be
@@ -39,11 +40,11 @@ pub enum PublisherKind {
     /// Nowhere.
     #[default]
     None,
-    /// On a NATS `JetStream` stream.
+    /// On a NATS JetStream stream.
     Nats,
 }
 
-/// A NATS server with `JetStream`.
+/// A NATS server with JetStream.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nats {
@@ -79,7 +80,7 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             publisher: PublisherKind::default(),
-            poll_interval: Duration::from_millis(500),
+            poll_interval: Duration::from_millis(150),
             retention: Self::MIN_RETENTION,
             checkpoint_interval: Duration::from_secs(5),
             nats: Nats::default(),

@@ -48,13 +48,13 @@ uuid_id!(
     EventId
 );
 
-/// A user's id: the caller's own, such as an identity provider's subject, or a `UUIDv7`.
+/// A user's id: the caller's own, such as an identity provider's subject, or a UUIDv7.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserId(String);
 
 impl UserId {
-    /// A new id made of a `UUIDv7`.
+    /// A new id made of a UUIDv7.
     pub fn from_uuid(id: Uuid) -> Self {
         Self(id.as_hyphenated().to_string())
     }

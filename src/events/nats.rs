@@ -1,4 +1,4 @@
-//! The publisher `nats`: a NATS `JetStream` stream.
+//! The publisher `nats`: a NATS JetStream stream.
 //!
 //! The connection is made in the background and made again whenever it is lost, for as long as the service runs; what a
 //! message looks like stands in `message`, what the stream must be like in `stream`.

@@ -138,7 +138,9 @@ mod tests {
             (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
         let mut map = HeaderMap::new();
-        metadata.iter().map(pair).for_each(|(name, value)| drop(map.append(name, value)));
+        for (name, value) in metadata.iter().map(pair) {
+            map.append(name, value);
+        }
         authenticator.authenticate(&map)
     }
 

@@ -22,8 +22,10 @@ use crate::{
     domain::{TeamId, cursor},
 };
 
-/// How many events are read, and how many wait for a slow reader, at a time: what one stream holds in memory.
+/// How many events are read at a time.
 const BATCH: u64 = 100;
+/// How many events wait for a slow reader; with a batch, it is what one stream holds in memory.
+const BUFFER: usize = 16;
 
 /// Serves the stream of changes.
 #[derive(Debug, Clone)]
@@ -79,7 +81,7 @@ impl EventService for Events {
                 Some(Message::Cursor(text)) => Start::After(read(&text)?),
             };
             let position = self.api.queries.start_position(start).await?;
-            let (sender, receiver) = mpsc::channel(BATCH as usize);
+            let (sender, receiver) = mpsc::channel(BUFFER);
             let feed = Feed { service: self.clone(), cx: cx.clone(), team, position, sender };
             self.tasks.spawn(feed.run(start == Start::Now));
             Ok(Box::pin(ReceiverStream::new(receiver)) as Self::WatchStream)

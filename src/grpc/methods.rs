@@ -102,6 +102,11 @@ mod tests {
         let mut open: Vec<_> = methods.0.iter().filter(|(_, method)| method.access == Access::Open).collect();
         open.sort_by_key(|(path, _)| path.as_str());
         let open: Vec<_> = open.into_iter().map(|(path, _)| path.as_str()).collect();
-        insta::assert_snapshot!(open.join("\n"), @"");
+        insta::assert_snapshot!(open.join("\n"), @r#"
+    /grpc.health.v1.Health/Check
+    /grpc.health.v1.Health/Watch
+    /grpc.reflection.v1.ServerReflection/ServerReflectionInfo
+    /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo
+    "#);
     }
 }

@@ -1,4 +1,4 @@
-//! The tables as `SeaORM` sees them. Rows become domain values, and back, in the files beside this folder.
+//! The tables as SeaORM sees them. Rows become domain values, and back, in the files beside this folder.
 
 pub(super) mod event;
 pub(super) mod event_sequence;

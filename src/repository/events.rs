@@ -81,6 +81,12 @@ pub async fn unpublished(source: &impl Source, held_back: &[Subject], limit: u64
     read(query.all(source.connection()).await?)
 }
 
+/// Whether a committed event has no position yet.
+pub(super) async fn any_without_position(source: &impl Source) -> Result<bool> {
+    let query = Entity::find().select_only().column(Column::Id).filter(Column::Position.is_null()).limit(1);
+    Ok(query.into_tuple::<i64>().one(source.connection()).await?.is_some())
+}
+
 /// Marks events as acknowledged by the broker.
 pub async fn mark_published(database: &Database, positions: &[i64], now: DateTime<Utc>) -> Result<()> {
     let tx = database.begin().await?;

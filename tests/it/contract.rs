@@ -56,8 +56,8 @@ fn every_rpc_says_whether_it_can_be_repeated() {
 #[test]
 fn rpcs_are_called_verb_and_noun_with_messages_of_their_own() {
     let verbs = [
-        "Accept", "Add", "Cancel", "Create", "Decline", "Delete", "Get", "Leave", "List", "Preview", "Remove", "Resend",
-        "Transfer", "Update",
+        "Accept", "Add", "Cancel", "Create", "Decline", "Delete", "Get", "Leave", "List", "Preview", "Remove",
+        "Resend", "Transfer", "Update",
     ];
     // A stream has no noun: it is the events that are watched.
     let named = |name: &str| name == "Watch" || verbs.iter().any(|verb| has_noun(name, verb));
@@ -93,7 +93,8 @@ fn everything_has_a_comment() {
     }
     for message in messages() {
         let fields = message.fields().map(|f| (f.full_name().to_owned(), f.path().to_vec()));
-        let oneofs = message.oneofs().filter(|o| !o.is_synthetic()).map(|o| (o.full_name().to_owned(), o.path().to_vec()));
+        let oneofs =
+            message.oneofs().filter(|o| !o.is_synthetic()).map(|o| (o.full_name().to_owned(), o.path().to_vec()));
         let own = (message.full_name().to_owned(), message.path().to_vec());
         collect_silent(&mut silent, message.parent_file_descriptor_proto(), fields.chain(oneofs).chain([own]));
     }

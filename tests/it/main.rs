@@ -10,8 +10,11 @@
 
 mod support;
 
+mod architecture;
+mod contract;
 mod conventions;
 mod invitations;
+mod schema;
 mod seeds;
 mod story;
 mod teams;

@@ -4,18 +4,19 @@
 mod catalog;
 mod rows;
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use roster::repository::{
-    Constraint, Database, Error, Result, database::Options, invitations, members, schema, teams, users,
+    Constraint, Database, Error, Result, Source as _, Tx, database::Options, invitations, members, schema, sequence,
+    teams, users,
 };
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
 use crate::{
     both,
-    support::{Db, database::TestDatabase, process},
+    support::{Db, database::TestDatabase},
 };
-use rows::{canceled, event_of_team, event_of_user, invitation, member, team, user};
+use rows::{canceled, change_team, change_user, invitation, member, team, user};
 
 async fn open(url: &str) -> Result<Database> {
     let timeout = Duration::from_secs(10);
@@ -117,6 +118,17 @@ fn assert_dangling<T>(result: Result<T>) {
     }
 }
 
+/// Commits what was made, or sees that it was refused for its version.
+async fn end(tx: Tx, made: Result<usize>, refused: bool) {
+    if refused {
+        assert_duplicate(made, Constraint::EventVersion);
+        tx.rollback().await.unwrap();
+    } else {
+        made.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
 /// Ada in the team `Acme`, committed.
 async fn acme(database: &Database) -> (roster::domain::Team, roster::domain::User) {
     let (team, user) = (team(1), user("ada"));
@@ -174,17 +186,29 @@ both! {
 
     async fn a_version_is_made_once(db: Db) {
         let (_test, database) = fresh(db).await;
-        let (team, user) = acme(&database).await;
-        for again in [false, true] {
+        let (acme, ada) = acme(&database).await;
+        for (version, refused) in [(1, false), (2, false), (2, true), (1, true), (3, false)] {
             let mut tx = database.begin().await.unwrap();
-            teams::lock(&mut tx, team.id).await.unwrap();
-            let made = event_of_team(&mut tx, &team).await;
-            if again { assert_duplicate(made, Constraint::EventVersion) } else { made.unwrap() }
-            drop(tx);
+            let made = change_team(&mut tx, &acme, version).await;
+            end(tx, made, refused).await;
             let mut tx = database.begin().await.unwrap();
-            event_of_team_at(&mut tx, &team, again).await;
+            let made = change_user(&mut tx, &ada, version).await;
+            end(tx, made, refused).await;
         }
-        let _ = user;
+    }
+
+    async fn a_position_is_given_once(db: Db) {
+        let (_test, database) = fresh(db).await;
+        let (acme, _) = acme(&database).await;
+        for version in 1..=2 {
+            let mut tx = database.begin().await.unwrap();
+            change_team(&mut tx, &acme, version).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(sequence::advance(&database, 10).await.unwrap(), (2, 2));
+        let tx = database.begin().await.unwrap();
+        let again = tx.connection().execute_unprepared("UPDATE events SET position = 1 WHERE position = 2").await;
+        assert_duplicate(again.map_err(Error::from), Constraint::EventPosition);
     }
 
     async fn names_are_taken_once(db: Db) {
@@ -202,4 +226,103 @@ both! {
         let same_email = roster::domain::User { email: ada.email, ..user("bob") };
         assert_duplicate(users::insert(&tx, &same_email).await, Constraint::UserEmail);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_migrators_at_once_all_succeed() {
+    let (test, database) = fresh(Db::Postgres).await;
+    database.close().await.unwrap();
+    let admin = sea_orm::Database::connect(&test.url).await.unwrap();
+    admin.execute_unprepared("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.unwrap();
+    let migrate = || async {
+        let database = open(&test.url).await?;
+        schema::up(&database).await?;
+        Ok::<_, Error>(database)
+    };
+    let migrated = futures::future::join_all((0..4).map(|_| migrate())).await;
+    let migrated: Vec<Database> = migrated.into_iter().map(Result::unwrap).collect();
+    let steps = steps(&migrated[0]).await;
+    let recorded = catalog::rows(&migrated[0], "SELECT count(*) AS n FROM seaql_migrations").await;
+    assert_eq!(catalog::get::<i64>(&recorded[0], "n"), i64::from(steps));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_file_has_one_owner() {
+    let (test, database) = fresh(Db::Sqlite).await;
+    let second = open(&test.url).await;
+    assert!(matches!(second, Err(Error::Locked(_))), "{second:?}");
+
+    let status = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_roster"));
+        program.args(["migrate", "status"]).env_clear().env("ROSTER_DATABASE__URL", &test.url).output().unwrap()
+    };
+    let refused = status();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("another process uses"), "{refused:?}");
+
+    // Every clone holds the lock, and so does what is made of it.
+    let clone = database.clone();
+    database.close().await.unwrap();
+    assert!(matches!(open(&test.url).await, Err(Error::Locked(_))));
+    drop(clone);
+    let allowed = status();
+    assert!(allowed.status.success(), "{allowed:?}");
+    open(&test.url).await.unwrap();
+}
+
+#[tokio::test]
+async fn postgres_sessions_are_bounded() {
+    let (_test, database) = fresh(Db::Postgres).await;
+    for (setting, wanted) in [
+        ("application_name", "roster"),
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "3s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("client_min_messages", "error"),
+    ] {
+        assert_eq!(asked(&database, &format!("SHOW {setting}")).await, wanted, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_sessions_are_safe() {
+    let (_test, database) = fresh(Db::Sqlite).await;
+    for (setting, writer, reader) in
+        [("foreign_keys", 1, 1), ("synchronous", 2, 2), ("busy_timeout", 5000, 5000), ("query_only", 0, 1)]
+    {
+        let tx = database.begin().await.unwrap();
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {setting}"));
+        let row = tx.connection().query_one_raw(statement).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), writer, "{setting} of the writer");
+        let row = catalog::rows(&database, &format!("PRAGMA {setting}")).await;
+        assert_eq!(row[0].try_get_by_index::<i64>(0).unwrap(), reader, "{setting} of a reader");
+    }
+    assert_eq!(asked(&database, "PRAGMA journal_mode").await, "wal");
+}
+
+/// What one row of one column says.
+async fn asked(database: &Database, sql: &str) -> String {
+    catalog::rows(database, sql).await[0].try_get_by_index(0).unwrap()
+}
+
+/// Keys are compared byte by byte, or two databases would sort and find them differently.
+#[tokio::test]
+async fn text_keys_have_no_locale() {
+    let (_test, database) = fresh(Db::Postgres).await;
+    let schema = catalog::read(&database).await;
+    let columns = "SELECT table_name::text AS owner, column_name::text AS name, \
+                   coalesce(collation_name::text, 'the locale''s') AS collation FROM information_schema.columns \
+                   WHERE table_schema = 'public' AND data_type = 'text'";
+    let mut keys = 0;
+    for row in catalog::rows(&database, columns).await {
+        let (owner, name): (String, String) = (catalog::get(&row, "owner"), catalog::get(&row, "name"));
+        let table = &schema[&owner];
+        let indexed = table.indexes.values().flat_map(|index| &index.columns);
+        let referring = table.foreign_keys.iter().flat_map(|key| &key.columns);
+        if table.primary_key.iter().chain(indexed).chain(referring).any(|column| *column == name) {
+            keys += 1;
+            assert_eq!(catalog::get::<String>(&row, "collation"), "C", "{owner}.{name}");
+        }
+    }
+    assert!(keys >= 8, "only {keys} text columns are in keys");
 }

@@ -103,7 +103,7 @@ both! {
         assert_eq!(before, []);
         s.person("ada").remove(&s.team, "carol").await.ok();
         let removed = watched.event().await;
-        assert_eq!((kind(&removed), removed.team_version), ("member_removed", 4));
+        assert_eq!((kind(&removed), removed.team_version), ("member_removed", 5));
         // From that first sign of life on, another reader misses nothing.
         let mut other = Watched::open(&s.service(), "", after(&cursor)).await.unwrap();
         assert_eq!(other.event().await, removed);
@@ -250,7 +250,7 @@ async fn what_one_instance_writes_another_streams() {
     there.clone().acting_for("ada").remove(&s.team, "bob").await.ok();
     for watched in [&mut on_first, &mut on_second] {
         let (carol, bob) = (watched.event().await, watched.event().await);
-        assert_eq!([(kind(&carol), carol.team_version), (kind(&bob), bob.team_version)], [("member_removed", 4), ("member_removed", 5)]);
+        assert_eq!([(kind(&carol), carol.team_version), (kind(&bob), bob.team_version)], [("member_removed", 5), ("member_removed", 6)]);
     }
     second.shutdown().await.unwrap();
 }

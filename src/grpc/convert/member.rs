@@ -51,11 +51,9 @@ pub(in crate::grpc) fn check_mask(violations: &mut Violations, mask: Option<&Fie
 
 /// Whether the last to join comes first.
 pub(in crate::grpc) fn descending(violations: &mut Violations, order: i32) -> bool {
-    match wire::MemberOrder::try_from(order) {
-        Ok(order) => order == wire::MemberOrder::JoinTimeDesc,
-        Err(_) => {
-            violations.add("order_by", "is no known order");
-            false
-        }
-    }
+    let Ok(order) = wire::MemberOrder::try_from(order) else {
+        violations.add("order_by", "is no known order");
+        return false;
+    };
+    order == wire::MemberOrder::JoinTimeDesc
 }

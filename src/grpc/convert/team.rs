@@ -91,17 +91,17 @@ pub(in crate::grpc) fn patch(violations: &mut Violations, mask: Option<&FieldMas
     patch
 }
 
-fn set_policy(violations: &mut Violations, patch: &mut TeamPatch, field: &str, path: &str, policy: &wire::TeamPolicy) {
-    match path {
-        "policy.invitation_ttl" => patch.invitation_ttl = violations.field(field, ttl(policy.invitation_ttl.as_ref())),
+fn set_policy(violations: &mut Violations, patch: &mut TeamPatch, field: &str, key: &str, message: &wire::TeamPolicy) {
+    match key {
+        "policy.invitation_ttl" => patch.invitation_ttl = violations.field(field, ttl(message.invitation_ttl.as_ref())),
         "policy.allowed_email_domains" => {
-            patch.allowed_email_domains = violations.field(field, AllowedDomains::parse(&policy.allowed_email_domains));
+            patch.allowed_email_domains = violations.field(field, AllowedDomains::parse(&message.allowed_email_domains));
         }
-        "policy.max_members" => patch.max_members = violations.field(field, limit(policy.max_members)),
+        "policy.max_members" => patch.max_members = violations.field(field, limit(message.max_members)),
         "policy.max_pending_invitations" => {
-            patch.max_pending_invitations = violations.field(field, limit(policy.max_pending_invitations));
+            patch.max_pending_invitations = violations.field(field, limit(message.max_pending_invitations));
         }
-        _ => patch.require_email_match = Some(policy.require_email_match.unwrap_or(true)),
+        _ => patch.require_email_match = Some(message.require_email_match.unwrap_or(true)),
     }
 }
 

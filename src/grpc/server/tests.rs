@@ -1,6 +1,7 @@
 //! The server end to end, around services that do what a test asks for.
 
 mod fixtures;
+mod traces;
 
 use std::time::{Duration, Instant};
 
@@ -235,4 +236,29 @@ async fn a_server_that_is_dropped_lets_go_of_its_connections() {
     fixture.abandon();
     let cut = tokio::time::timeout(SOON, events.message()).await.unwrap();
     assert!(cut.is_err(), "{cut:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tmp_race() {
+    let fixture = Fixture::start().await;
+    std::fs::write("/tmp/frame.bin", raw::frame(&role("slow").into_inner())).unwrap();
+    let url = format!("http://{}/roster.v1.RoleService/GetRole", fixture.address);
+    let out = tokio::task::spawn_blocking(move || {
+        let mut all = String::new();
+        for _ in 0..10 {
+            let mut c = std::process::Command::new("curl");
+            c.args(["-s", "-Z", "--parallel-max", "90", "--http2-prior-knowledge"]);
+            for i in 0..200 {
+                if i > 0 { c.arg("--next"); c.args(["-s", "--http2-prior-knowledge"]); }
+                c.args(["-D", "-", "-o", "/dev/null", "-H", "content-type: application/grpc", "-H", "te: trailers"]);
+                c.arg("-H").arg(format!("grpc-timeout: {}m", 3 + i % 40));
+                c.args(["--data-binary", "@/tmp/frame.bin"]).arg(&url);
+            }
+            all += &String::from_utf8_lossy(&c.output().unwrap().stdout);
+        }
+        all
+    }).await.unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for line in out.lines().filter(|l| l.starts_with("grpc-status:")) { *counts.entry(line.trim().to_owned()).or_insert(0) += 1; }
+    println!("COUNTS {counts:?}");
 }

@@ -287,15 +287,16 @@ fn starts_path(trees: &[TokenTree], at: usize) -> bool {
         return false;
     }
     match at.checked_sub(2) {
-        Some(before) if is_colons(trees, before) => {
-            before.checked_sub(1).is_none_or(|before| !matches!(trees[before], TokenTree::Ident(_)) && !is_punct(&trees[before], '>'))
-        }
+        Some(before) if is_colons(trees, before) => before
+            .checked_sub(1)
+            .is_none_or(|before| !matches!(trees[before], TokenTree::Ident(_)) && !is_punct(&trees[before], '>')),
         _ => at == 0 || !is_punct(&trees[at - 1], '.'),
     }
 }
 
 fn is_colons(trees: &[TokenTree], at: usize) -> bool {
-    let joint = matches!(trees.get(at), Some(TokenTree::Punct(p)) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
+    let joint =
+        matches!(trees.get(at), Some(TokenTree::Punct(p)) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
     joint && trees.get(at + 1).is_some_and(|tree| is_punct(tree, ':'))
 }
 

@@ -63,8 +63,17 @@ fn there_is_one_integration_binary() {
 #[test]
 fn no_text_names_a_registry_or_a_machine() {
     let hosts = [
-        ("crates", "io"), ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"),
-        ("yarnpkg", "com"), ("golang", "org"), ("docker", "io"), ("ghcr", "io"), ("quay", "io"), ("debian", "org"),
+        ("crates", "io"),
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("yarnpkg", "com"),
+        ("golang", "org"),
+        ("docker", "io"),
+        ("ghcr", "io"),
+        ("quay", "io"),
+        ("debian", "org"),
     ];
     let folders = ["home", "Users", "root", "work", "mnt"];
     let mut broken = Vec::new();
@@ -72,10 +81,19 @@ fn no_text_names_a_registry_or_a_machine() {
         let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
         for (number, line) in text.lines().enumerate() {
             let place = format!("{path}:{}", number + 1);
-            broken.extend(hosts.iter().map(|(name, top)| format!("{name}.{top}")).filter(|host| has_host(line, host))
-                .map(|host| format!("{place} names {host}")));
-            broken.extend(folders.iter().filter(|folder| has_path(line, folder))
-                .map(|folder| format!("{place} has a path below /{folder}")));
+            broken.extend(
+                hosts
+                    .iter()
+                    .map(|(name, top)| format!("{name}.{top}"))
+                    .filter(|host| has_host(line, host))
+                    .map(|host| format!("{place} names {host}")),
+            );
+            broken.extend(
+                folders
+                    .iter()
+                    .filter(|folder| has_path(line, folder))
+                    .map(|folder| format!("{place} has a path below /{folder}")),
+            );
         }
     }
     assert_none(&broken);
@@ -84,9 +102,8 @@ fn no_text_names_a_registry_or_a_machine() {
 /// Whether a line holds a host's name, or that of a host below it, and not only a part of another word.
 fn has_host(line: &str, host: &str) -> bool {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '_');
-    line.match_indices(host).any(|(at, _)| {
-        !inside(line[..at].chars().next_back()) && !inside(line[at + host.len()..].chars().next())
-    })
+    line.match_indices(host)
+        .any(|(at, _)| !inside(line[..at].chars().next_back()) && !inside(line[at + host.len()..].chars().next()))
 }
 
 /// Whether a line holds an absolute path that begins with this folder.

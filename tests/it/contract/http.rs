@@ -33,7 +33,9 @@ impl Template {
         let path = path.strip_prefix('/')?;
         // The verb is what follows the last colon outside of a variable.
         let (path, verb) = match path.rsplit_once(':') {
-            Some((path, verb)) if !verb.contains(['}', '/']) => (path, Some(is_literal(verb).then(|| verb.to_owned())?)),
+            Some((path, verb)) if !verb.contains(['}', '/']) => {
+                (path, Some(is_literal(verb).then(|| verb.to_owned())?))
+            }
             _ => (path, None),
         };
         let mut variables = Vec::new();
@@ -184,7 +186,9 @@ fn templates_are_told_apart() {
     check("/v1/teams/{id}:leave", "/v1/teams/{id}:join", false);
     check("/v1/teams", "/v1/teams/{id}", false);
     check("/v1/teams", "/v1/users", false);
-    for bad in ["", "v1", "/v1//x", "/v1/{a", "/v1/{a}b", "/v1/{}", "/v1/{a.}", "/v1/{a}:", "/v1/a b", "/v1/{a=**}", "/v1/x/"] {
+    for bad in
+        ["", "v1", "/v1//x", "/v1/{a", "/v1/{a}b", "/v1/{}", "/v1/{a.}", "/v1/{a}:", "/v1/a b", "/v1/{a=**}", "/v1/x/"]
+    {
         assert_eq!(Template::parse(bad), None, "{bad}");
     }
 }

@@ -27,7 +27,8 @@ const WITHOUT_CONSISTENCY: [(&str, &str); 3] = [
 ];
 
 /// Lists whose pages are not told by page tokens, and why.
-const WITHOUT_PAGE_TOKEN: [(&str, &str); 1] = [("ListEvents", "a cursor lasts, and a page token is bound to its query")];
+const WITHOUT_PAGE_TOKEN: [(&str, &str); 1] =
+    [("ListEvents", "a cursor lasts, and a page token is bound to its query")];
 
 /// What an RPC lacks, unless it is an exception; and exceptions that are none any more.
 fn excepted(rpc: &Rpc, exceptions: &[(&str, &str)], lacking: Option<String>) -> Option<String> {
@@ -132,7 +133,8 @@ fn one_response_alone_holds_a_link_or_a_token() {
         .filter(|message| message.name() != "GetInvitationLinkResponse")
         .flat_map(|message| message.fields().collect::<Vec<_>>());
     assert_none(fields.filter_map(|field| {
-        let secret = field.name().split('_').any(|word| ["link", "links", "token", "tokens", "url", "secret"].contains(&word));
+        let secret =
+            field.name().split('_').any(|word| ["link", "links", "token", "tokens", "url", "secret"].contains(&word));
         (secret && field.name() != "next_page_token").then(|| field.full_name().to_owned())
     }));
 }

@@ -23,21 +23,21 @@ use crate::support::{parts, server::eventually};
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Where the events of one test go.
-pub struct Topic {
-    pub settings: config::Nats,
+pub(super) struct Topic {
+    pub(super) settings: config::Nats,
 }
 
 /// A message with the event that it holds.
-pub struct Received {
-    pub subject: String,
+pub(super) struct Received {
+    pub(super) subject: String,
     /// Sorted by name.
-    pub headers: Vec<(String, String)>,
-    pub event: Event,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) event: Event,
 }
 
 impl Topic {
     /// A stream that does not exist yet, on the server that all tests share.
-    pub fn new(encoding: EventEncoding) -> Self {
+    pub(super) fn new(encoding: EventEncoding) -> Self {
         Self::on(&parts::nats_url(), encoding)
     }
 
@@ -52,7 +52,7 @@ impl Topic {
     }
 
     /// Waits for so many messages, and gives them as protobuf events.
-    pub async fn messages(&self, count: usize) -> Vec<Received> {
+    pub(super) async fn messages(&self, count: usize) -> Vec<Received> {
         let received = |message: Message| {
             let headers = message.headers.as_ref().unwrap();
             let mut headers: Vec<_> =
@@ -65,7 +65,7 @@ impl Topic {
     }
 
     /// Waits for so many messages.
-    pub async fn raw(&self, count: usize) -> Vec<Message> {
+    pub(super) async fn raw(&self, count: usize) -> Vec<Message> {
         let read = async {
             let jetstream = self.jetstream().await;
             let name = &self.settings.stream;
@@ -79,13 +79,13 @@ impl Topic {
     }
 
     /// How many messages the stream holds.
-    pub async fn count(&self) -> u64 {
+    pub(super) async fn count(&self) -> u64 {
         let stream = self.jetstream().await.get_stream(&self.settings.stream).await.unwrap();
         stream.cached_info().state.messages
     }
 
     /// Makes the stream as an operator should not.
-    pub async fn make_unfit(&self) {
+    pub(super) async fn make_unfit(&self) {
         let config = Config {
             name: self.settings.stream.clone(),
             subjects: vec![format!("{}.>", self.settings.subject_prefix)],
@@ -96,7 +96,7 @@ impl Topic {
     }
 
     /// Takes the stream away.
-    pub async fn remove(&self) {
+    pub(super) async fn remove(&self) {
         self.jetstream().await.delete_stream(&self.settings.stream).await.unwrap();
     }
 
@@ -108,7 +108,7 @@ impl Topic {
 }
 
 /// A NATS server of a test's own.
-pub struct Broker {
+pub(super) struct Broker {
     folder: TempDir,
     port: u16,
     process: Option<Child>,
@@ -116,18 +116,18 @@ pub struct Broker {
 
 impl Broker {
     /// One that is not running yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { folder: tempfile::tempdir().unwrap(), port, process: None }
     }
 
     /// A stream on it.
-    pub fn topic(&self) -> Topic {
+    pub(super) fn topic(&self) -> Topic {
         Topic::on(&format!("nats://127.0.0.1:{}", self.port), EventEncoding::Protobuf)
     }
 
     /// Starts it, with the data it had.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         let mut command = Command::new(parts::nats_server());
         command.args(["--addr", "127.0.0.1", "--jetstream", "--port", &self.port.to_string(), "--store_dir"]);
         let process = command.arg(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -135,7 +135,7 @@ impl Broker {
     }
 
     /// Kills it, as a crash would.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();

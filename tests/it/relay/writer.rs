@@ -16,27 +16,27 @@ use tokio::sync::Notify;
 use crate::support::{Db, database::TestDatabase, server::eventually};
 
 /// The trace that every event belongs to.
-pub const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub(super) const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A database, and a hand that writes into it.
-pub struct Writer {
-    pub env: Env,
+pub(super) struct Writer {
+    pub(super) env: Env,
     /// Signals every write.
-    pub written: Arc<Notify>,
+    pub(super) written: Arc<Notify>,
     database: Database,
     shared: TestDatabase,
     db: Db,
 }
 
 impl Writer {
-    pub async fn new(db: Db) -> Self {
+    pub(super) async fn new(db: Db) -> Self {
         let shared = TestDatabase::new(db).await;
         let database = open(&shared.url).await;
         Self { env: Env::system(), written: Arc::default(), database, shared, db }
     }
 
     /// The database as another instance opens it; SQLite has a single one.
-    pub async fn open(&self) -> Database {
+    pub(super) async fn open(&self) -> Database {
         match self.db {
             Db::Sqlite => self.database.clone(),
             Db::Postgres => open(&self.shared.url).await,
@@ -44,7 +44,7 @@ impl Writer {
     }
 
     /// Writes the first event of a new team.
-    pub async fn create_team(&self) -> TeamId {
+    pub(super) async fn create_team(&self) -> TeamId {
         let (id, now) = (TeamId(self.env.id()), self.env.now());
         let team = Team {
             id,
@@ -67,7 +67,7 @@ impl Writer {
     }
 
     /// Writes one more event of a team.
-    pub async fn change_team(&self, id: TeamId) {
+    pub(super) async fn change_team(&self, id: TeamId) {
         let mut tx = self.database.begin().await.unwrap();
         let team = teams::lock(&mut tx, id).await.unwrap().unwrap();
         let slot = tx.next(id);
@@ -76,7 +76,7 @@ impl Writer {
     }
 
     /// Writes the event of a new user.
-    pub async fn create_user(&self, id: &str) {
+    pub(super) async fn create_user(&self, id: &str) {
         let now = self.env.now();
         let user = User {
             id: id.parse().unwrap(),
@@ -94,7 +94,7 @@ impl Writer {
     }
 
     /// Waits until nothing is left to be published.
-    pub async fn all_published(&self) {
+    pub(super) async fn all_published(&self) {
         let reader = self.database.reader();
         eventually("all events are marked", async || {
             // What has no position is not asked for; so that there is none is seen by giving none.

@@ -13,7 +13,8 @@ pub struct Table {
     pub columns: BTreeMap<String, Column>,
     pub primary_key: Vec<String>,
     pub indexes: BTreeMap<String, Index>,
-    pub foreign_keys: BTreeMap<String, ForeignKey>,
+    /// Without their names, which SQLite does not keep.
+    pub foreign_keys: BTreeSet<ForeignKey>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct Index {
     pub predicate: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignKey {
     pub columns: Vec<String>,
     pub table: String,
@@ -58,7 +59,7 @@ pub async fn read(database: &Database) -> Schema {
     for row in rows(database, dialect.foreign_keys).await {
         let (columns, their_columns) = (list(&row, "members"), list(&row, "theirs"));
         let key = ForeignKey { columns, table: get(&row, "other"), their_columns, on_delete: get(&row, "on_delete") };
-        schema.get_mut(&get::<String>(&row, "owner")).unwrap().foreign_keys.insert(key_name(&row, &key), key);
+        schema.get_mut(&get::<String>(&row, "owner")).unwrap().foreign_keys.insert(key);
     }
     schema
 }
@@ -82,16 +83,6 @@ pub fn get<T: TryGetable>(row: &QueryResult, column: &str) -> T {
 
 fn list(row: &QueryResult, column: &str) -> Vec<String> {
     get::<String>(row, column).split(',').map(ToOwned::to_owned).collect()
-}
-
-/// SQLite tells no name of a foreign key but in the text that made its table.
-fn key_name(row: &QueryResult, key: &ForeignKey) -> String {
-    let name: String = get(row, "name");
-    let Some((_, rest)) = name.split_once("CREATE TABLE") else { return name };
-    let quoted = key.columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-    let (before, _) = rest.split_once(&format!("FOREIGN KEY ({quoted})")).unwrap_or_else(|| panic!("{quoted}: {rest}"));
-    let (_, name) = before.rsplit_once("CONSTRAINT \"").unwrap();
-    name.split('"').next().unwrap().to_owned()
 }
 
 /// One word for the types that hold the same.
@@ -136,7 +127,7 @@ const POSTGRES: Dialect = Dialect {
               JOIN pg_attribute ON attrelid = indrelid AND attnum = num) AS members \
               FROM pg_index JOIN pg_class ON pg_class.oid = indrelid \
               WHERE relnamespace = 'public'::regnamespace AND NOT indisprimary",
-    foreign_keys: "SELECT conrelid::regclass::text AS owner, conname::text AS name, confrelid::regclass::text AS other, \
+    foreign_keys: "SELECT conrelid::regclass::text AS owner, confrelid::regclass::text AS other, \
                    (SELECT string_agg(attname, ',' ORDER BY n) FROM unnest(conkey) WITH ORDINALITY AS k(num, n) \
                    JOIN pg_attribute ON attrelid = conrelid AND attnum = num) AS members, \
                    (SELECT string_agg(attname, ',' ORDER BY n) FROM unnest(confkey) WITH ORDINALITY AS k(num, n) \
@@ -159,9 +150,9 @@ const SQLITE: Dialect = Dialect {
               FROM sqlite_master t JOIN pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c \
               JOIN sqlite_master m ON m.name = i.name \
               WHERE t.type = 'table' AND i.origin = 'c' ORDER BY i.name, c.seqno) GROUP BY owner, name",
-    foreign_keys: "SELECT owner, sql AS name, other, on_delete, group_concat(member) AS members, \
+    foreign_keys: "SELECT owner, other, on_delete, group_concat(member) AS members, \
                    group_concat(their) AS theirs FROM (\
-                   SELECT t.name AS owner, t.sql, f.id, f.\"table\" AS other, f.on_delete, f.\"from\" AS member, \
+                   SELECT t.name AS owner, f.id, f.\"table\" AS other, f.on_delete, f.\"from\" AS member, \
                    f.\"to\" AS their FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f \
                    WHERE t.type = 'table' ORDER BY t.name, f.id, f.seq) GROUP BY owner, id",
 };

@@ -48,7 +48,7 @@ impl Log {
             loop {
                 let request =
                     ListEventsRequest { cursor: self.cursor.clone(), page_size: 500, ..ListEventsRequest::default() };
-                let page = service.events().list_events(request).await.ok();
+                let page = service.events().list_events(request).await.done();
                 self.cursor = page.next_cursor;
                 let complete = page.events.iter().any(|event| event.user_id == marker);
                 self.events.extend(page.events);
@@ -125,7 +125,7 @@ pub async fn assert_agrees(replay: &Replay, service: &Caller, id: &str) {
         answer.refused(Code::NotFound, "TEAM_NOT_FOUND");
         return;
     };
-    let team = answer.ok().team.unwrap();
+    let team = answer.done().team.unwrap();
     assert_eq!((&told_team(&team), team.version), (expected, replay.version), "the team {id}");
     let members = members(service, id).await;
     assert_eq!(members, replay.members, "the members of {id}");
@@ -144,7 +144,7 @@ async fn members(service: &Caller, team: &str) -> BTreeMap<String, MemberState> 
     let mut request = ListMembersRequest { team_id: team.to_owned(), page_size: 500, ..Default::default() };
     let mut found = BTreeMap::new();
     loop {
-        let page = service.teams().list_members(request.clone()).await.ok();
+        let page = service.teams().list_members(request.clone()).await.done();
         found.extend(page.members.iter().map(|member| (user_of(member).to_owned(), told_member(member))));
         if page.next_page_token.is_empty() {
             return found;
@@ -157,7 +157,7 @@ async fn invitations(service: &Caller, team: &str) -> BTreeMap<String, Told> {
     let mut request = ListInvitationsRequest { team_id: team.to_owned(), page_size: 500, ..Default::default() };
     let mut found = BTreeMap::new();
     loop {
-        let page = service.invitations().list_invitations(request.clone()).await.ok();
+        let page = service.invitations().list_invitations(request.clone()).await.done();
         found.extend(page.invitations.into_iter().map(|invitation| (invitation.id.clone(), told_invitation(invitation))));
         if page.next_page_token.is_empty() {
             return found;

@@ -28,7 +28,7 @@ use crate::{
     grpc::{
         auth::Authenticator,
         health::Health,
-        server::{Error, Panics, Parts, limited, serve},
+        server::{Error, Panics, Parts, serve},
     },
 };
 
@@ -156,7 +156,7 @@ impl EventService for Obliging {
 /// Calls as a client makes them that knows no better.
 pub(super) mod raw {
     use bytes::{BufMut as _, Bytes};
-    use http_body::{Body as _, Frame};
+    use http_body::Frame;
     use prost::Message;
     use tonic::{Code, body::Body};
     use tonic_reflection::pb::{v1, v1alpha};
