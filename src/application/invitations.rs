@@ -172,9 +172,10 @@ impl Command for RecordDelivery {
     type Answer = ();
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<()> {
-        teams::lock(work.tx, self.team).await?;
-        // A mail that was replaced by a resend in the meantime says nothing about the new one.
-        if !mails::remove(work.tx, self.mail).await? {
+        let team = teams::lock(work.tx, self.team).await?;
+        // A mail that was replaced by a resend in the meantime says nothing about the new one, and with a deleted team
+        // its invitations were closed.
+        if !mails::remove(work.tx, self.mail).await? || team.is_none() {
             return Ok(());
         }
         let Some(before) = invitations::get(work.tx, self.team, self.invitation).await? else { return Ok(()) };
