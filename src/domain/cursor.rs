@@ -33,7 +33,9 @@ mod tests {
     #[test]
     fn anything_else_is_none() {
         let other_format = URL_SAFE_NO_PAD.encode([2, 0, 0, 0, 0, 0, 0, 0, 1]);
-        for text in ["", "1", "AQAAAAAAAAA", "AQAAAAAAAAAB=", "AQAAAAAAAAABAA", "!QAAAAAAAAAB", &encode(-1), &other_format] {
+        for text in
+            ["", "1", "AQAAAAAAAAA", "AQAAAAAAAAAB=", "AQAAAAAAAAABAA", "!QAAAAAAAAAB", &encode(-1), &other_format]
+        {
             assert_eq!(decode(text), None, "{text}");
         }
     }

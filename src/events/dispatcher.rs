@@ -65,6 +65,7 @@ impl Dispatcher {
                 // Whether they are in time or not is all the same here.
                 let _ = timeout(FINISH, lanes.finish()).await;
             }
+            lanes.abandon();
             // If this fails too, what was acknowledged is published again, which is allowed.
             let marked = self.mark(&mut lanes).await;
             let pause = match result.and(marked.map_err(Failure::from)) {
@@ -87,13 +88,13 @@ impl Dispatcher {
         outage: &mut Outage,
     ) -> Result<(), Failure> {
         let mut retries = Retries::default();
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            prepared = self.publisher.prepare() => prepared?,
-        }
         // That the news end means that the sequencer has.
         while !stop.is_cancelled() && news.has_changed().is_ok() && lanes.during(self.leadership.held()).await? {
             let turn = Instant::now();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                prepared = lanes.during(self.publisher.prepare()) => prepared?,
+            }
             for (subject, _) in &lanes.acknowledged {
                 retries.succeeded(subject);
             }

@@ -15,10 +15,14 @@ use uuid::Uuid;
 
 use super::{PublishError, Publisher};
 use crate::{
-    domain::{Actor, Cause, Change, Event, EventId, Subject, Team, TeamId, TeamPolicy, User, Version},
+    domain::{
+        Actor, Cause, Change, Email, Event, EventId, Subject, Team, TeamId, TeamPolicy, User, Version,
+        label::Labels,
+        text::{DisplayName, TeamName},
+    },
     env::Env,
     repository::{
-        Database, database,
+        Database, Tx, database,
         events::{self, StoredEvent},
         schema, teams,
     },
@@ -69,9 +73,9 @@ impl TestDatabase {
         let now = self.env.now();
         let user = User {
             id: id.parse().unwrap(),
-            email: crate::domain::Email::parse("ada@example.com").unwrap(),
+            email: Email::parse("ada@example.com").unwrap(),
             email_verified: true,
-            display_name: Default::default(),
+            display_name: DisplayName::default(),
             version: Version(1),
             create_time: now,
             update_time: now,
@@ -82,13 +86,13 @@ impl TestDatabase {
         self.finish(tx).await;
     }
 
-    async fn commit(&self, mut tx: crate::repository::Tx, id: TeamId, change: Change) {
+    async fn commit(&self, mut tx: Tx, id: TeamId, change: Change) {
         let slot = tx.next(id);
         tx.record(slot, Cause::Direct, change);
         self.finish(tx).await;
     }
 
-    async fn finish(&self, mut tx: crate::repository::Tx) {
+    async fn finish(&self, mut tx: Tx) {
         tx.finish(|recorded| Event {
             id: EventId(self.env.id()),
             subject: recorded.subject,
@@ -123,9 +127,9 @@ impl TestDatabase {
         Team {
             id,
             root_id: id,
-            name: crate::domain::text::TeamName::parse("acme").unwrap(),
+            name: TeamName::parse("acme").unwrap(),
             slug: None,
-            labels: Default::default(),
+            labels: Labels::default(),
             policy: TeamPolicy::default(),
             version: Version(0),
             changed: Version(0),
@@ -148,8 +152,8 @@ pub(super) fn event(subject: &Subject, position: i64) -> StoredEvent {
 }
 
 /// A team for each number.
-pub(super) fn subject(number: u128) -> Subject {
-    let id = TeamId(Uuid::from_u128(number));
+pub(super) fn subject(number: i64) -> Subject {
+    let id = TeamId(Uuid::from_u128(number.unsigned_abs().into()));
     Subject::Team { id, root: id }
 }
 
@@ -169,6 +173,7 @@ struct State {
     refused: BTreeSet<Subject>,
     silent: BTreeSet<Subject>,
     down: bool,
+    losses: usize,
     attempts: usize,
 }
 
@@ -184,6 +189,21 @@ impl MemoryBroker {
     /// Takes no event at all.
     pub(super) fn set_down(&self, down: bool) {
         self.with(|state| state.down = down);
+    }
+
+    /// Loses the connection in the middle of this many publishes, from now on.
+    pub(super) fn lose_connection(&self, times: usize) {
+        self.with(|state| state.losses += times);
+    }
+
+    /// Waits until the connection was lost as often as it was to be.
+    pub(super) async fn has_lost_connection(&self) {
+        let lost = async {
+            while self.with(|state| state.losses > 0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, lost).await.expect("the broker is asked");
     }
 
     /// Refuses the events of a subject.
@@ -222,16 +242,6 @@ impl MemoryBroker {
         let enough = tokio::time::timeout(LIMIT, stored.wait_for(|stored| *stored >= count)).await;
         enough.expect("the broker gets the events").unwrap();
     }
-
-    /// Waits until something was handed over so often.
-    pub(super) async fn has_seen(&self, attempts: usize) {
-        let seen = async {
-            while self.attempts() < attempts {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(LIMIT, seen).await.expect("the broker is asked");
-    }
 }
 
 impl Publisher for MemoryBroker {
@@ -247,9 +257,11 @@ impl Publisher for MemoryBroker {
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
-            poll_fn(|_| if broker.with(|s| s.silent.contains(&subject)) { Poll::Pending } else { Poll::Ready(()) }).await;
+            poll_fn(|_| if broker.with(|s| s.silent.contains(&subject)) { Poll::Pending } else { Poll::Ready(()) })
+                .await;
             broker.with(|state| {
-                if state.down {
+                if state.down || state.losses > 0 {
+                    state.losses = state.losses.saturating_sub(1);
                     return Err(unavailable());
                 }
                 if state.refused.contains(&subject) {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How often: often enough that each time there is little to delete.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// The task that deletes.
 pub(super) struct Housekeeping {
@@ -36,7 +36,8 @@ impl Housekeeping {
             }
             match self.turn().await {
                 Ok(()) => outage.over(),
-                Err(error) => drop(outage.failed(&error)),
+                // The next turn is the next try.
+                Err(error) => _ = outage.failed(&error),
             }
         }
     }
@@ -55,5 +56,55 @@ impl Housekeeping {
         let answers = idempotency::purge(&self.database, now).await?;
         tracing::debug!(events, answers, "deleted what is not retained any more");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::{
+        env::{Clock, UuidV7},
+        events::fixtures::TestDatabase,
+        repository::{events, sequence::Bounds},
+    };
+
+    struct Later(DateTime<Utc>);
+
+    impl Clock for Later {
+        fn now(&self) -> DateTime<Utc> {
+            self.0
+        }
+    }
+
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+
+    async fn clean(db: &TestDatabase, after: Duration, published: bool) -> Bounds {
+        let housekeeping = Housekeeping {
+            database: db.database.clone(),
+            env: Env::new(Later(db.env.now() + after), UuidV7::default()),
+            leadership: Arc::new(Leadership::new(db.database.clone())),
+            retention: WEEK,
+            published,
+        };
+        housekeeping.turn().await.unwrap();
+        sequence::bounds(&db.database.reader()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn events_stay_for_the_retention_and_until_they_are_published() {
+        let db = TestDatabase::new().await;
+        for id in ["ada", "bob", "carol"] {
+            db.create_user(id).await;
+        }
+        sequence::advance(&db.database, 10).await.unwrap();
+        let day = Duration::from_hours(24);
+        assert_eq!(clean(&db, WEEK - day, false).await, Bounds { last: 3, purged: 0 });
+        assert_eq!(clean(&db, WEEK + day, true).await, Bounds { last: 3, purged: 0 });
+        events::mark_published(&db.database, &[1, 3], db.env.now()).await.unwrap();
+        assert_eq!(clean(&db, WEEK + day, true).await, Bounds { last: 3, purged: 1 });
+        assert_eq!(clean(&db, WEEK + day, false).await, Bounds { last: 3, purged: 3 });
+        assert!(events::after(&db.database.reader(), 0, None, 10).await.unwrap().is_empty());
     }
 }

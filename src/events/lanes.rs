@@ -13,7 +13,7 @@ pub(super) struct Lanes<'a> {
     publisher: &'a dyn Publisher,
     /// The most events that are with the broker at a time.
     window: usize,
-    lanes: BTreeMap<Subject, Lane>,
+    by_subject: BTreeMap<Subject, Lane>,
     /// Subjects whose first event waits for room in the window.
     waiting: VecDeque<Subject>,
     in_flight: FuturesUnordered<BoxFuture<'static, (Subject, Result<(), PublishError>)>>,
@@ -40,7 +40,7 @@ impl<'a> Lanes<'a> {
         Self {
             publisher,
             window,
-            lanes: BTreeMap::new(),
+            by_subject: BTreeMap::new(),
             waiting: VecDeque::new(),
             in_flight: FuturesUnordered::new(),
             len: 0,
@@ -57,7 +57,7 @@ impl<'a> Lanes<'a> {
 
     /// The subjects whose events must not be read now, since some are here that the database calls unpublished.
     pub(super) fn busy(&mut self) -> Vec<Subject> {
-        let lanes = self.lanes.iter_mut().map(|(subject, lane)| {
+        let lanes = self.by_subject.iter_mut().map(|(subject, lane)| {
             lane.unread = true;
             subject.clone()
         });
@@ -67,7 +67,7 @@ impl<'a> Lanes<'a> {
 
     /// Adds an event, in the order of positions, unless its subject has `most` in its lane.
     pub(super) fn push(&mut self, event: StoredEvent, most: usize) {
-        let lane = self.lanes.entry(event.subject.clone()).or_default();
+        let lane = self.by_subject.entry(event.subject.clone()).or_default();
         if lane.events.len() >= most {
             lane.unread = true;
             return;
@@ -84,7 +84,7 @@ impl<'a> Lanes<'a> {
         while self.in_flight.len() < self.window
             && let Some(subject) = self.waiting.pop_front()
         {
-            if let Some(event) = self.lanes.get(&subject).and_then(|lane| lane.events.front()) {
+            if let Some(event) = self.by_subject.get(&subject).and_then(|lane| lane.events.front()) {
                 let answer = self.publisher.publish(event);
                 self.in_flight.push(answer.map(|result| (subject, result)).boxed());
             }
@@ -112,11 +112,19 @@ impl<'a> Lanes<'a> {
         }
     }
 
+    /// Forgets what is not acknowledged, so that nothing is published any more.
+    pub(super) fn abandon(&mut self) {
+        self.in_flight.clear();
+        self.waiting.clear();
+        self.by_subject.clear();
+        self.len = 0;
+    }
+
     fn settle(&mut self, subject: Subject, result: Result<(), PublishError>) {
-        let Some(lane) = self.lanes.get_mut(&subject) else { return };
+        let Some(lane) = self.by_subject.get_mut(&subject) else { return };
         if let Err(error) = result {
             self.len -= lane.events.len();
-            self.lanes.remove(&subject);
+            self.by_subject.remove(&subject);
             self.failed.push((subject, error));
             return;
         }
@@ -126,7 +134,7 @@ impl<'a> Lanes<'a> {
         }
         if !lane.events.is_empty() {
             self.waiting.push_back(subject);
-        } else if let Some(lane) = self.lanes.remove(&subject) {
+        } else if let Some(lane) = self.by_subject.remove(&subject) {
             self.unread |= lane.unread;
         }
     }

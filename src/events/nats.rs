@@ -86,7 +86,7 @@ impl NatsPublisher {
 
     async fn connected(&self) -> Result<(), PublishError> {
         let mut link = self.link.clone();
-        match timeout(PATIENCE, link.wait_for(|link| link.is_up())).await {
+        match timeout(PATIENCE, link.wait_for(Link::is_up)).await {
             Ok(Ok(_up)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(PublishError::Unavailable(self.link.borrow().why_down())),
         }

@@ -69,13 +69,20 @@ mod tests {
     #[test]
     fn pauses_grow_and_begin_anew() {
         let mut outage = Outage::none_of("the work");
-        let mut pauses = |n| [(); 8].map(|()| outage.failed(&PauseError).as_millis())[..n].to_vec();
-        assert_eq!(pauses(8), [100, 200, 400, 800, 1600, 2000, 2000, 2000]);
+        let error = std::fmt::Error;
+        let pauses = [(); 7].map(|()| outage.failed(&error).as_millis());
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 2000, 2000]);
         outage.over();
-        assert_eq!(outage.failed(&PauseError), FIRST_PAUSE);
+        assert_eq!(outage.failed(&error), FIRST_PAUSE);
     }
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("it fails")]
-    struct PauseError;
+    #[test]
+    fn causes_stand_on_one_line() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("it fails")]
+        struct Outer(#[source] std::fmt::Error);
+
+        let error = Outer(std::fmt::Error);
+        assert_eq!(Causes(&error).to_string(), format!("it fails: {}", std::fmt::Error));
+    }
 }

@@ -74,7 +74,7 @@ mod tests {
         let error = PublishError::Refused("too large".to_owned());
         let start = Instant::now();
         let mut retries = Retries::default();
-        let mut pause = |retries: &mut Retries| {
+        let pause = |retries: &mut Retries| {
             retries.failed(ada.clone(), &error, start);
             (retries.next(start).unwrap() - start).as_millis()
         };

@@ -76,8 +76,10 @@ impl Sequencer {
 
     fn note_lead(&self, last: Option<i64>) {
         self.lead.send_if_modified(|lead| {
-            if lead.is_some() != last.is_some() {
-                tracing::info!(leads = last.is_some(), "whether this instance gives positions and publishes");
+            match (lead.is_some(), last.is_some()) {
+                (false, true) => tracing::info!("this instance leads: it orders events and publishes them"),
+                (true, false) => tracing::info!("another instance leads"),
+                (true, true) | (false, false) => {}
             }
             std::mem::replace(lead, last) != last
         });

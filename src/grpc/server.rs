@@ -141,6 +141,8 @@ fn routes(parts: &Parts) -> Result<Routes, Error> {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(roster_proto::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // No service of ours, but without them grpcurl shows the details of an error as base64.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         // Both, since older tools know the older one only.
         routes = routes

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, Func},
 };
 
 use super::{
@@ -40,8 +41,7 @@ pub struct Page<'a> {
 /// The member, if the user is one.
 pub async fn get(source: &impl Source, team: TeamId, user: &UserId) -> Result<Option<Member>> {
     let key = (team.0, user.to_string());
-    let found = membership::Entity::find_by_id(key).one(source.connection()).await?;
-    Ok(with_roles(source, team, found.into_iter().collect()).await?.pop())
+    Ok(read(source, membership::Entity::find_by_id(key)).await?.pop())
 }
 
 /// The roles that a user holds in a team: none if they are not a member. The one query of every access check.
@@ -84,8 +84,7 @@ pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result
         let after = Expr::tuple([Expr::value(*time), Expr::value(user.as_str())]);
         query = query.filter(if page.descending { place.lt(after) } else { place.gt(after) });
     }
-    let rows = query.all(source.connection()).await?;
-    with_roles(source, team, rows).await
+    read(source, query).await
 }
 
 /// How many members a team has.
@@ -182,30 +181,36 @@ async fn insert_roles(tx: &Tx, member: &Member, roles: impl Iterator<Item = &Rol
     Ok(())
 }
 
-/// The members of these rows, in the order of the rows.
-async fn with_roles(source: &impl Source, team: TeamId, rows: Vec<membership::Model>) -> Result<Vec<Member>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let held = membership_role::Entity::find()
-        .filter(membership_role::Column::TeamId.eq(team.0))
-        .filter(membership_role::Column::UserId.is_in(rows.iter().map(|row| row.user_id.as_str())))
-        .all(source.connection())
-        .await?;
-    let mut roles: BTreeMap<String, BTreeSet<RoleId>> = BTreeMap::new();
-    for row in held {
-        let role = role_id(&row)?;
-        roles.entry(row.user_id).or_default().insert(role);
-    }
-    rows.into_iter().map(|row| member(&mut roles, row)).collect()
+/// A membership and the ids of its roles, with a space between each two.
+#[derive(FromQueryResult)]
+struct Row {
+    #[sea_orm(nested)]
+    membership: membership::Model,
+    roles: Option<String>,
 }
 
-fn member(roles: &mut BTreeMap<String, BTreeSet<RoleId>>, row: membership::Model) -> Result<Member> {
+/// The members that a query finds. One statement reads them and their roles, so that all of it is of the same moment:
+/// no member is without roles because they were just removed, and no team without its owner.
+async fn read(source: &impl Source, query: Select<membership::Entity>) -> Result<Vec<Member>> {
+    use membership_role::{Column, Entity};
+
+    let of_member = |held: Column, member: membership::Column| held.into_expr().eq(member.into_expr());
+    let roles = Entity::find()
+        .select_only()
+        .expr(Func::cust("string_agg").arg(Column::RoleId.into_expr()).arg(" "))
+        .filter(of_member(Column::TeamId, membership::Column::TeamId))
+        .filter(of_member(Column::UserId, membership::Column::UserId));
+    let rows = query.expr_as(roles.into_query(), "roles").into_model::<Row>().all(source.connection()).await?;
+    rows.into_iter().map(member).collect()
+}
+
+fn member(Row { membership: row, roles }: Row) -> Result<Member> {
     let key = format!("{}/{}", row.team_id, row.user_id);
     let at = At::new("memberships", &key);
+    let roles = roles.unwrap_or_default();
     Ok(Member {
         team_id: TeamId(row.team_id),
-        roles: roles.remove(&row.user_id).unwrap_or_default(),
+        roles: at.check("roles", roles.split_whitespace().map(str::parse).collect())?,
         user_id: at.check("user_id", row.user_id.parse())?,
         invited_by: at.check("invited_by", row.invited_by.map(|id| id.parse()).transpose())?,
         source: at.word("source", &SOURCES, &row.source)?,

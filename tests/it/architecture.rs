@@ -83,6 +83,24 @@ fn no_dependency_in_the_table_is_unused() {
 }
 
 #[test]
+fn the_document_says_the_same() {
+    let text = std::fs::read_to_string(source::root().join("docs/ARCHITECTURE.md")).unwrap();
+    let (_, section) = text.split_once("## Who may know whom").unwrap();
+    let (section, _) = section.split_once("Of libraries:").unwrap();
+    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect::<BTreeSet<_>>();
+    let mut said = BTreeMap::new();
+    for sentence in section.replace('\n', " ").split(". ").flat_map(|sentence| sentence.split("- ")) {
+        if let Some((who, whom)) = sentence.split_once(" names ").or(sentence.split_once(" name ")) {
+            said.extend(quoted(who).into_iter().map(|who| (who, quoted(whom))));
+        }
+    }
+    for (layer, others) in LAYERS.into_iter().filter(|(layer, _)| *layer != "app") {
+        let others: BTreeSet<String> = others.iter().map(ToString::to_string).collect();
+        assert_eq!(said.get(layer), Some(&others), "{layer}, on the left as the document has it");
+    }
+}
+
+#[test]
 fn libraries_stay_where_they_belong() {
     let mut broken = Vec::new();
     for file in shipped_files() {
@@ -261,6 +279,9 @@ fn files_are_read_as_the_compiler_reads_them() {
     ] {
         assert!(names.iter().any(|name| name == expected), "{expected} is not in {names:?}");
     }
+    assert_eq!(file.find("self::g").len(), 1);
+    assert_eq!(file.find("tokio::spawn ( x").len(), 1);
+    assert!(file.find("crate::app").is_empty());
     for absent in ["crate::app", "crate::grpc", "crate::mail::Worker", "tonic", "domain"] {
         assert!(!names.iter().any(|name| name.starts_with(absent)), "{absent} is in {names:?}");
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use roster_proto::v1::{
-    self as wire, AcceptInvitationRequest, AcceptInvitationResponse, NewUser, TeamPolicy, UpdateTeamRequest,
+    self as wire, AcceptInvitationRequest, AcceptInvitationResponse, CreateInvitationResponse, NewUser, TeamPolicy, UpdateTeamRequest,
     accept_invitation_request::Accepter,
 };
 use tonic::Status;
@@ -19,6 +19,7 @@ use crate::{
         replay::Replay,
         scene::{create_user, user_of},
         storm::{self, ANSWERED, Tally},
+        write::Write,
     },
 };
 
@@ -45,6 +46,13 @@ impl Storm {
         Self { scene, started: Instant::now() }
     }
 
+    /// The token of an invitation without a mail, whose sending would change the invitation meanwhile.
+    async fn invite(&self, email: &str) -> String {
+        let answer = Write::invite("", &self.scene.team, email, "member").send(&self.scene.person("ada")).await.unwrap();
+        let invitation = CreateInvitationResponse::decode(answer.as_slice()).unwrap().invitation.unwrap();
+        self.scene.token(&invitation.id).await
+    }
+
     /// Everybody accepts at the same time, over a hundred connections.
     async fn accept(&self, token: &str, accepters: Vec<Accepter>) -> Vec<Result<AcceptInvitationResponse, Status>> {
         let services = storm::services(self.scene.server.address(), 100);
@@ -62,9 +70,12 @@ impl Storm {
         results.iter().for_each(|result| tally.add(result));
         assert_eq!(tally.other_than(&[&[ANSWERED], reasons].concat()), [] as [&str; 0], "{tally}");
 
+        // The first answer's revision may tell of a new user beside the team; whoever comes back made no version.
+        let without_revision = |answer: &AcceptInvitationResponse| (answer.invitation.clone(), answer.member.clone());
         let answers: Vec<&AcceptInvitationResponse> = results.iter().flatten().collect();
         let first = answers.first().expect("somebody is in");
-        assert!(answers.iter().all(|answer| answer.encode_to_vec() == first.encode_to_vec()), "{answers:#?}");
+        let same = answers.iter().all(|answer| without_revision(answer) == without_revision(first));
+        assert!(same, "{answers:?}");
         let member = first.member.as_ref().unwrap();
         let members = self.scene.members().await;
         assert_eq!(members.len(), before + 1);
@@ -108,7 +119,7 @@ both! {
     /// The invited person accepts again and again, while others try to get in with their link.
     async fn the_invited_person_alone_is_in(db: Db) {
         let storm = Storm::new(db).await;
-        let (_, token) = storm.scene.invited("eve@example.com", &["member"]).await;
+        let token = storm.invite("eve@example.com").await;
         let accepters = (0..parts::count(400, 10_000)).map(|n| match n % 4 {
             0 => known(&format!("user-{}", n % USERS)),
             1 => new("", ""),
@@ -125,7 +136,7 @@ both! {
     async fn the_first_of_anybody_is_in(db: Db) {
         let storm = Storm::new(db).await;
         admit_anybody(&storm.scene.person("ada"), &storm.scene.team).await;
-        let (_, token) = storm.scene.invited("dan@example.com", &["member"]).await;
+        let token = storm.invite("dan@example.com").await;
         let accepters = (0..parts::count(400, 10_000)).map(|n| match n % 4 {
             0 => known(&format!("user-{}", n % USERS)),
             1 => new("", ""),

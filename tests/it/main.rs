@@ -11,10 +11,24 @@
 mod support;
 
 mod architecture;
+mod cli;
 mod contract;
 mod conventions;
+mod e01_accept_storm;
+mod e04_last_owner;
+mod e08_event_order;
+mod e10_cancelled_calls;
+mod e11_request_ids;
+mod grpcurl;
 mod invitations;
+mod limits;
+mod outage;
+mod readme;
+mod restart;
 mod schema;
 mod seeds;
+mod smtp;
 mod story;
 mod teams;
+mod telemetry;
+mod watch;

@@ -163,6 +163,24 @@ both! {
         instance.stop().await;
     }
 
+    async fn a_stream_that_was_lost_can_be_filled_again(db: Db) {
+        let writer = Writer::new(db).await;
+        let topic = Topic::new(EventEncoding::Protobuf);
+        let instance = Instance::start(&writer, Some(&topic.settings)).await;
+        let team = writer.create_team().await;
+        for _ in 0..9 {
+            writer.change_team(team).await;
+        }
+        topic.messages(10).await;
+        writer.all_published().await;
+        topic.remove().await;
+        writer.forget_published().await;
+        writer.change_team(team).await;
+        let versions: Vec<i64> = topic.messages(11).await.iter().map(|m| m.event.team_version).collect();
+        assert_eq!(versions, (1..=11).collect::<Vec<_>>());
+        instance.stop().await;
+    }
+
     async fn writes_go_on_without_the_broker_and_arrive_when_it_returns(db: Db) {
         let writer = Writer::new(db).await;
         let mut broker = Broker::new();
@@ -217,4 +235,33 @@ async fn one_of_two_instances_leads_and_the_other_takes_over() {
     assert_eq!(topic.count().await, 101, "nothing is there twice");
     first.stop().await;
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_loses_its_session_costs_no_event() {
+    let writer = Writer::new(Db::Postgres).await;
+    let topic = Topic::new(EventEncoding::Protobuf);
+    let team = writer.create_team().await;
+    let mut instances =
+        [Instance::start(&writer, Some(&topic.settings)).await, Instance::start(&writer, Some(&topic.settings)).await];
+    let mut head = 1;
+    for _ in 0..5 {
+        for instance in &mut instances {
+            instance.has_head(head).await;
+        }
+        for _ in 0..20 {
+            writer.change_team(team).await;
+        }
+        writer.depose_leader().await;
+        for _ in 0..20 {
+            writer.change_team(team).await;
+        }
+        head += 40;
+    }
+    let versions: Vec<i64> = topic.messages(201).await.iter().map(|m| m.event.team_version).collect();
+    assert_eq!(versions, (1..=201).collect::<Vec<_>>());
+    writer.all_published().await;
+    for instance in instances {
+        instance.stop().await;
+    }
 }

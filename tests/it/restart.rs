@@ -26,10 +26,10 @@ async fn told(service: &Caller, team: &str) -> Told {
     let invitations = ListInvitationsRequest { team_id, page_size, ..Default::default() };
     let events = ListEventsRequest { page_size, ..Default::default() };
     Told {
-        team: service.teams().get_team(get).await.ok(),
-        members: service.teams().list_members(members).await.ok(),
-        invitations: service.invitations().list_invitations(invitations).await.ok(),
-        events: service.events().list_events(events).await.ok(),
+        team: service.teams().get_team(get).await.done(),
+        members: service.teams().list_members(members).await.done(),
+        invitations: service.invitations().list_invitations(invitations).await.done(),
+        events: service.events().list_events(events).await.done(),
     }
 }
 
@@ -47,12 +47,12 @@ both! {
         let mut s = Scene::new(db).await;
         let (_, declined) = s.invited("fay@example.com", &["member"]).await;
         s.server.wait_for_mails("fay@example.com", 1).await;
-        s.service().decline(&declined).await.ok();
+        s.service().decline(&declined).await.done();
         let (id, token) = s.invited("dan@example.com", &["member"]).await;
         s.server.wait_for_mails("dan@example.com", 1).await;
-        let second = s.service().teams().create_team(second_team()).await.ok();
+        let second = s.service().teams().create_team(second_team()).await.done();
         let first_page = ListMembersRequest { team_id: s.team.clone(), page_size: 2, ..Default::default() };
-        let page_token = s.service().teams().list_members(first_page.clone()).await.ok().next_page_token;
+        let page_token = s.service().teams().list_members(first_page.clone()).await.done().next_page_token;
         let next_page = ListMembersRequest { page_token, ..first_page };
         // Four users, two teams with an owner each, two members, two invitations, one declined, and two mails sent.
         s.service().events_of("", 15).await;
@@ -61,16 +61,16 @@ both! {
         s.server.restart().await;
         assert_eq!(told(&s.service(), &s.team).await, before);
         // Tokens of pages, links and cursors are as good as before.
-        assert_eq!(s.service().teams().list_members(next_page).await.ok().members, before.members.members[2..]);
+        assert_eq!(s.service().teams().list_members(next_page).await.done().members, before.members.members[2..]);
         assert_eq!(s.token(&id).await, token);
         for (i, event) in before.events.events.iter().enumerate() {
             let request = ListEventsRequest { cursor: event.position.clone(), page_size: 500, ..Default::default() };
-            assert_eq!(s.service().events().list_events(request).await.ok().events, before.events.events[i + 1..]);
+            assert_eq!(s.service().events().list_events(request).await.done().events, before.events.events[i + 1..]);
         }
         // What was asked before is answered as before, and not done again.
-        assert_eq!(s.service().teams().create_team(second_team()).await.ok(), second);
+        assert_eq!(s.service().teams().create_team(second_team()).await.done(), second);
 
-        let member = s.service().accept_new(&token, "dan").await.ok();
+        let member = s.service().accept_new(&token, "dan").await.done();
         assert_eq!(member.invitation.unwrap().state(), InvitationState::Accepted);
         assert_eq!(s.members().await, ["ada owner", "bob admin", "carol member", "dan member"]);
         let events = s.service().events_of(&s.team, 11).await;

@@ -3,10 +3,18 @@
 pub mod caller;
 pub mod clock;
 pub mod database;
+pub mod log;
 pub mod outcome;
 pub mod parts;
+pub mod process;
+pub mod proxy;
+pub mod reader;
+pub mod replay;
 pub mod scene;
 pub mod server;
+pub mod session;
+pub mod storm;
+pub mod write;
 
 pub use caller::Caller;
 pub use database::Db;

@@ -83,7 +83,7 @@ async fn everything(service: &Caller, least: usize) -> Vec<Event> {
 async fn busy(s: &Scene, pairs: usize) {
     for n in 0..pairs {
         let (id, _) = s.invited(&format!("guest-{n}@example.com"), &["member"]).await;
-        s.person("ada").cancel(&s.team, &id).await.ok();
+        s.person("ada").cancel(&s.team, &id).await.done();
     }
 }
 
@@ -101,7 +101,7 @@ both! {
         let mut watched = Watched::open(&s.service(), "", None).await.unwrap();
         let (before, cursor) = watched.to_checkpoint().await;
         assert_eq!(before, []);
-        s.person("ada").remove(&s.team, "carol").await.ok();
+        s.person("ada").remove(&s.team, "carol").await.done();
         let removed = watched.event().await;
         assert_eq!((kind(&removed), removed.team_version), ("member_removed", 5));
         // From that first sign of life on, another reader misses nothing.
@@ -132,8 +132,8 @@ both! {
         let s = scene(db).await;
         let other = create_team(&s.service(), "Other", "eve").await;
         for user in ["bob", "carol"] {
-            s.service().add(&other, user, &["member"]).await.ok();
-            s.person("ada").remove(&s.team, user).await.ok();
+            s.service().add(&other, user, &["member"]).await.done();
+            s.person("ada").remove(&s.team, user).await.done();
         }
         let all = everything(&s.service(), 14).await;
         let mut watched = Watched::open(&s.service(), &other, BEGINNING).await.unwrap();
@@ -169,7 +169,7 @@ both! {
         let s = scene(db).await;
         everything(&s.service(), 8).await;
         s.server.clock.advance(chrono::TimeDelta::days(8));
-        s.person("ada").remove(&s.team, "carol").await.ok();
+        s.person("ada").remove(&s.team, "carol").await.done();
         let all = everything(&s.service(), 9).await;
         let mut late = Watched::open(&s.service(), "", None).await.unwrap();
         late.to_checkpoint().await;
@@ -186,7 +186,7 @@ both! {
             let mut watched = Watched::open(&s.service(), "", start).await.unwrap();
             assert_eq!(watched.to_checkpoint().await.0, all[8..]);
         }
-        s.person("ada").remove(&s.team, "bob").await.ok();
+        s.person("ada").remove(&s.team, "bob").await.done();
         assert_eq!(kind(&late.event().await), "member_removed");
     }
 
@@ -203,7 +203,7 @@ both! {
 
         let mut watched = Watched::open(&s.person("bob"), &s.team, BEGINNING).await.unwrap();
         assert_eq!(kind(&watched.event().await), "team_created");
-        s.person("ada").set_roles(&s.team, "bob", &["member"]).await.ok();
+        s.person("ada").set_roles(&s.team, "bob", &["member"]).await.done();
         let end = watched.end().await;
         assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::PermissionDenied, "PERMISSION_DENIED"));
     }
@@ -246,8 +246,8 @@ async fn what_one_instance_writes_another_streams() {
     on_second.to_checkpoint().await;
     let mut on_first = Watched::open(&s.service(), "", None).await.unwrap();
     on_first.to_checkpoint().await;
-    s.person("ada").remove(&s.team, "carol").await.ok();
-    there.clone().acting_for("ada").remove(&s.team, "bob").await.ok();
+    s.person("ada").remove(&s.team, "carol").await.done();
+    there.clone().acting_for("ada").remove(&s.team, "bob").await.done();
     for watched in [&mut on_first, &mut on_second] {
         let (carol, bob) = (watched.event().await, watched.event().await);
         assert_eq!([(kind(&carol), carol.team_version), (kind(&bob), bob.team_version)], [("member_removed", 5), ("member_removed", 6)]);
@@ -274,13 +274,13 @@ async fn slow_readers_are_waited_for_in_bounded_memory() {
             delivery_channel: wire::DeliveryChannel::LinkOnly.into(),
             ..Default::default()
         };
-        service.invitations().create_invitation(request).await.ok();
+        service.invitations().create_invitation(request).await.done();
     };
     for chunk in (0..400).collect::<Vec<_>>().chunks(20) {
         join_all(chunk.iter().map(|n| invite(*n))).await;
     }
     let request = wire::DeleteTeamRequest { team_id: team.clone(), ..Default::default() };
-    service.clone().acting_for("ada").teams().delete_team(request).await.ok();
+    service.clone().acting_for("ada").teams().delete_team(request).await.done();
     let all = everything(&service, 805).await;
 
     let before = resident_kib(&served);

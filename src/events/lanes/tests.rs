@@ -13,7 +13,7 @@ async fn subjects_go_side_by_side_and_each_in_order() {
     let broker = MemoryBroker::new();
     let mut lanes = Lanes::new(&broker, 8);
     for position in 1..=100 {
-        lanes.push(event(&subject(position as u128 % 5), position), 100);
+        lanes.push(event(&subject(position % 5), position), 100);
     }
     assert_eq!(lanes.len(), 100);
     publish_all(&mut lanes).await;
@@ -34,7 +34,7 @@ async fn the_window_is_never_exceeded() {
     let broker = MemoryBroker::new();
     let mut lanes = Lanes::new(&broker, 3);
     for position in 1..=20 {
-        lanes.push(event(&subject(position as u128), position), 100);
+        lanes.push(event(&subject(position), position), 100);
     }
     publish_all(&mut lanes).await;
     assert_eq!((broker.most_in_flight(), broker.stored().len()), (3, 20));
@@ -95,11 +95,14 @@ async fn finishing_hands_over_nothing_new() {
     let broker = MemoryBroker::new();
     let mut lanes = Lanes::new(&broker, 2);
     for position in 1..=9 {
-        lanes.push(event(&subject(position as u128 % 3), position), 100);
+        lanes.push(event(&subject(position % 3), position), 100);
     }
     lanes.progress().await;
     lanes.finish().await;
     let handed_over = broker.attempts();
     assert!(handed_over < 9);
     assert_eq!(lanes.acknowledged.len(), handed_over);
+    lanes.abandon();
+    lanes.during(tokio::task::yield_now()).await;
+    assert_eq!((lanes.len(), broker.attempts()), (0, handed_over));
 }

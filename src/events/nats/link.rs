@@ -127,7 +127,10 @@ mod tests {
             (server, credentials)
         };
         assert_eq!(split("nats://nats:4222"), ("nats://nats:4222".to_owned(), None));
-        assert_eq!(split("nats://s3cr3t@nats:4222"), ("nats://nats:4222".to_owned(), Some(("s3cr3t".to_owned(), None))));
+        assert_eq!(
+            split("nats://s3cr3t@nats:4222"),
+            ("nats://nats:4222".to_owned(), Some(("s3cr3t".to_owned(), None)))
+        );
         assert_eq!(
             split("tls://roster:s3cr3t%40@nats.example.com"),
             ("tls://nats.example.com".to_owned(), Some(("roster".to_owned(), Some("s3cr3t@".to_owned()))))

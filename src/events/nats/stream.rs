@@ -11,7 +11,7 @@ use async_nats::jetstream::{
 use crate::{config, events::outage::Causes};
 
 /// How long the stream remembers which events it has: a publish that was repeated within this time leaves no copy.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// What the stream is made like.
 pub(super) fn wanted(settings: &config::Nats) -> Config {
@@ -70,7 +70,10 @@ fn check(wanted: &Config, found: &Config) -> Result<(), String> {
         return Ok(());
     }
     let name = &wanted.name;
-    Err(format!("the NATS stream {name} exists, but {}; change it, or name another in the configuration", wrong.join(", ")))
+    Err(format!(
+        "the NATS stream {name} exists, but {}; change it, or name another in the configuration",
+        wrong.join(", ")
+    ))
 }
 
 /// Whether every subject that `inner` matches is matched by `outer`.
@@ -97,7 +100,9 @@ mod tests {
         for outer in ["roster.events.v1.>", "roster.events.>", "roster.*.v1.>", "*.>", ">"] {
             assert!(covers(outer, inner), "{outer}");
         }
-        for outer in ["roster.events.v1.*", "roster.events.v1", "roster.events.v2.>", "roster.events.v1.users.>", "*", ""] {
+        for outer in
+            ["roster.events.v1.*", "roster.events.v1", "roster.events.v2.>", "roster.events.v1.users.>", "*", ""]
+        {
             assert!(!covers(outer, inner), "{outer}");
         }
     }
@@ -122,6 +127,6 @@ mod tests {
             no_ack: true,
             ..wanted.clone()
         };
-        insta::assert_snapshot!(check(&wanted, &unfit).unwrap_err(), @"");
+        insta::assert_snapshot!(check(&wanted, &unfit).unwrap_err(), @"the NATS stream ROSTER_EVENTS exists, but its retention policy must be limits, its storage must be file, its subjects must include roster.events.v1.>, its duplicate window must be at least 120 s, it must acknowledge messages; change it, or name another in the configuration");
     }
 }

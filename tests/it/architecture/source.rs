@@ -145,8 +145,8 @@ impl Source {
 
     /// Where these tokens, given with spaces between them, follow each other.
     pub fn find(&self, wanted: &str) -> Vec<String> {
-        let wanted = wanted.replace("::", ": :");
-        let wanted: Vec<&str> = wanted.split(' ').collect();
+        let wanted = wanted.replace("::", " : : ");
+        let wanted: Vec<&str> = wanted.split_whitespace().collect();
         let same = |found: &&[Token]| found.iter().zip(&wanted).all(|(token, wanted)| token.text == *wanted);
         let found = self.tokens.windows(wanted.len()).filter(same);
         found.map(|found| format!("{} has `{}`", self.place(found[0].line), wanted.concat())).collect()

@@ -39,6 +39,13 @@ fn excepted(rpc: &Rpc, exceptions: &[(&str, &str)], lacking: Option<String>) -> 
     }
 }
 
+#[test]
+fn exceptions_name_rpcs() {
+    let all = [&WITHOUT_ETAG[..], &WITHOUT_CONSISTENCY, &WITHOUT_PAGE_TOKEN].concat();
+    let known = |name: &str| RPCS.iter().any(|rpc| rpc.name == name);
+    assert_none(all.into_iter().filter(|(name, _)| !known(name)).map(|(name, why)| format!("{name}: {why}")));
+}
+
 /// What is wrong with a field that a message has to have.
 fn lacks(message: &MessageDescriptor, field: &str, kind: &Kind) -> Option<String> {
     match message.get_field_by_name(field) {

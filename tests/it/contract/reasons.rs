@@ -111,9 +111,9 @@ fn every_reason_is_produced_by_a_test() {
     let tests = source::rust_files()
         .iter()
         .filter(|file| file.path.starts_with("tests/it/") && !source::is_in(&file.path, "tests/it/contract"));
-    let texts = tests.flat_map(|file| &file.tokens).filter(|token| token.text.contains('"'));
+    let literals = tests.flat_map(|file| &file.tokens).filter(|token| token.text.contains('"'));
     let said: BTreeSet<&str> =
-        texts.flat_map(|token| token.text.split(|c: char| !c.is_ascii_uppercase() && c != '_')).collect();
+        literals.flat_map(|token| token.text.split(|c: char| !c.is_ascii_uppercase() && c != '_')).collect();
     assert_none(reasons().into_iter().map(|(name, _)| name).filter(|name| !said.contains(name.as_str())));
 }
 

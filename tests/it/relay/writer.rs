@@ -11,6 +11,7 @@ use roster::{
     env::Env,
     repository::{Database, Tx, database, events, sequence, teams},
 };
+use sea_orm::ConnectionTrait as _;
 use tokio::sync::Notify;
 
 use crate::support::{Db, database::TestDatabase, server::eventually};
@@ -104,6 +105,22 @@ impl Writer {
         .await;
     }
 
+    /// Does what the documentation tells an operator to do when the stream lost its events.
+    pub(super) async fn forget_published(&self) {
+        let connection = sea_orm::Database::connect(&self.shared.url).await.unwrap();
+        connection.execute_unprepared("UPDATE events SET publish_time = NULL").await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Ends the database session by which the leader leads. PostgreSQL only.
+    pub(super) async fn depose_leader(&self) {
+        let connection = sea_orm::Database::connect(&self.shared.url).await.unwrap();
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = \
+                   (SELECT oid FROM pg_database WHERE datname = current_database())";
+        connection.execute_unprepared(sql).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     async fn commit(&self, mut tx: Tx) {
         tx.finish(|recorded| Event {
             id: EventId(self.env.id()),
@@ -125,11 +142,7 @@ impl Writer {
 
 async fn open(url: &str) -> Database {
     let limit = Duration::from_secs(10);
-    let options = database::Options {
-        url: url.to_owned(),
-        max_connections: 4,
-        acquire_timeout: limit,
-        statement_timeout: limit,
-    };
+    let options =
+        database::Options { url: url.to_owned(), max_connections: 4, acquire_timeout: limit, statement_timeout: limit };
     Database::open(options).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy in this process that lets every byte take its time.
+//! A TCP proxy in this process that lets every byte take its time, or lets none pass.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -18,6 +18,7 @@ use super::parts;
 /// Hands on what it gets, later. Ends, with all connections through it, when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
+    open: watch::Sender<bool>,
     _serving: JoinSet<()>,
 }
 
@@ -29,15 +30,26 @@ impl Proxy {
         let target = tokio::net::lookup_host(target).await.unwrap().next().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let (open, is_open) = watch::channel(true);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                connections.spawn(connect(client, target, delay));
+                connections.spawn(connect(client, target, delay, is_open.clone()));
             }
         });
-        Self { address, _serving: serving }
+        Self { address, open, _serving: serving }
+    }
+
+    /// Cuts every connection, and closes those that are made from now on.
+    pub fn cut(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// Lets connections through again.
+    pub fn mend(&self) {
+        self.open.send_replace(true);
     }
 
     /// The URL of a database on that server as it is by way of the proxy.
@@ -49,8 +61,11 @@ impl Proxy {
     }
 }
 
-/// Serves one connection until either end closes it.
-async fn connect(client: TcpStream, target: SocketAddr, delay: Duration) {
+/// Serves one connection until either end closes it, or the way is cut.
+async fn connect(client: TcpStream, target: SocketAddr, delay: Duration, mut open: watch::Receiver<bool>) {
+    if !*open.borrow() {
+        return;
+    }
     let Ok(server) = TcpStream::connect(target).await else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
@@ -60,6 +75,7 @@ async fn connect(client: TcpStream, target: SocketAddr, delay: Duration) {
     tokio::select! {
         () = hand_on(from_client, to_server, delay) => {}
         () = hand_on(from_server, to_client, delay) => {}
+        _cut = open.wait_for(|open| !open) => {}
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use opentelemetry::trace::{SpanKind, TracerProvider as _};
@@ -14,7 +15,7 @@ use roster_proto::v1::WatchRequest;
 use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{fixtures::Fixture, role};
+use super::{SOON, fixtures::Fixture, role};
 
 /// The lines of the log, and the spans that were exported.
 #[derive(Debug, Clone, Default)]
@@ -23,16 +24,25 @@ struct Left {
     spans: Arc<Mutex<Vec<SpanData>>>,
 }
 
+struct Guard {
+    _default: tracing::subscriber::DefaultGuard,
+    /// While there is only one subscriber, `tracing` takes what another thread, which has none, is not interested in for
+    /// what nobody is interested in.
+    _second: tracing::Dispatch,
+}
+
 impl Left {
     /// Collects what this thread leaves behind as long as the guard lives.
-    fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
+    fn collect() -> (Self, Guard) {
         let left = Self::default();
         let writer = left.clone();
         let provider = SdkTracerProvider::builder().with_simple_exporter(left.clone()).build();
         let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         let log = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
         let only_ours = tracing_subscriber::EnvFilter::new("off,roster=info");
-        (left, tracing::subscriber::set_default(tracing_subscriber::registry().with(only_ours).with(log).with(traces)))
+        let subscriber = tracing_subscriber::registry().with(only_ours).with(log).with(traces);
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
+        (left, Guard { _default: tracing::subscriber::set_default(subscriber), _second: second })
     }
 
     /// The lines about calls that are over.
@@ -63,12 +73,22 @@ impl SpanExporter for Left {
     }
 }
 
+/// Waits until something is there.
+async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            match look() {
+                Some(found) => break found,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(SOON, looking).await.expect("it comes")
+}
+
 /// Waits until this many calls are over.
 async fn lines(left: &Left, count: usize) -> Vec<Value> {
-    while left.lines().len() < count {
-        tokio::task::yield_now().await;
-    }
-    left.lines()
+    until(|| Some(left.lines()).filter(|lines| lines.len() >= count)).await
 }
 
 #[tokio::test]
@@ -110,13 +130,7 @@ async fn a_call_is_a_span_in_the_trace_of_its_caller() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request.metadata_mut().insert("traceparent", parent.parse().unwrap());
     fixture.roles().get_role(request).await.unwrap_err();
-    let span = loop {
-        let found = left.spans.lock().unwrap().pop();
-        match found {
-            Some(span) => break span,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    let span = until(|| left.spans.lock().unwrap().pop()).await;
     assert_eq!((span.name.as_ref(), span.span_kind), ("roster.v1.RoleService/GetRole", SpanKind::Server));
     assert_eq!(span.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(span.parent_span_id.to_string(), "00f067aa0ba902b7");

@@ -1,0 +1,79 @@
+//! The database goes away and comes back.
+
+use std::time::Duration;
+
+use roster_proto::v1::{CreateTeamRequest, WatchRequest, watch_request::Start, watch_response::Message};
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_types::StatusExt as _;
+
+use crate::support::{Db, Outcome as _, Scene, TestServer, outcome::error_info, proxy::Proxy, server::eventually};
+
+/// A server that reaches its PostgreSQL through a proxy.
+async fn behind_a_proxy() -> (Scene, Proxy) {
+    let mut s = Scene::new(Db::Postgres).await;
+    let proxy = Proxy::before_postgres(Duration::ZERO).await;
+    let url = proxy.through(&s.server.database.url);
+    s.server.restart_with(|config| config.database.url = url.parse().unwrap()).await;
+    (s, proxy)
+}
+
+fn second_team() -> CreateTeamRequest {
+    CreateTeamRequest {
+        name: "Second".to_owned(),
+        owner_user_id: "ada".to_owned(),
+        request_id: "second".to_owned(),
+        ..Default::default()
+    }
+}
+
+async fn health(server: &TestServer, service: &str) -> ServingStatus {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    HealthClient::new(server.channel()).check(request).await.done().status()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_database_calls_say_so_and_with_it_they_work_again() {
+    let (s, proxy) = behind_a_proxy().await;
+    s.members().await;
+    proxy.cut();
+    let refusals = [
+        s.person("ada").list(&s.team).await.refused(Code::Unavailable, "STORAGE_UNAVAILABLE"),
+        s.service().teams().create_team(second_team()).await.refused(Code::Unavailable, "STORAGE_UNAVAILABLE"),
+    ];
+    for refusal in refusals {
+        assert!(refusal.status.get_details_retry_info().unwrap().retry_delay.is_some());
+    }
+    eventually("not ready", async || (health(&s.server, "").await == ServingStatus::NotServing).then_some(())).await;
+    assert_eq!(health(&s.server, "roster.live").await, ServingStatus::Serving, "a restart would not help");
+
+    proxy.mend();
+    let made = eventually("an answer", async || s.service().teams().create_team(second_team()).await.ok()).await;
+    assert_eq!(made.into_inner(), s.service().teams().create_team(second_team()).await.done(), "made once");
+    assert_eq!(s.members().await, ["ada owner", "bob admin", "carol member"]);
+    eventually("ready", async || (health(&s.server, "").await == ServingStatus::Serving).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_goes_on_where_the_database_went_away() {
+    let (s, proxy) = behind_a_proxy().await;
+    let all = s.service().events_of("", 8).await;
+    let watch = |cursor: &str| WatchRequest { start: Some(Start::Cursor(cursor.to_owned())), ..Default::default() };
+    let mut stream = s.service().events().watch(watch(&all[7].position)).await.done();
+    // Something new makes it look, and it finds no database.
+    s.person("ada").remove(&s.team, "carol").await.done();
+    let Some(Message::Event(carol)) = stream.message().await.unwrap().unwrap().message else { panic!("no event") };
+    proxy.cut();
+    let end = loop {
+        if let Err(end) = stream.message().await {
+            break end;
+        }
+    };
+    assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::Unavailable, "STORAGE_UNAVAILABLE"));
+
+    proxy.mend();
+    eventually("the removal", async || s.person("ada").remove(&s.team, "bob").await.ok()).await;
+    let stream = eventually("the stream", async || s.service().events().watch(watch(&carol.position)).await.ok()).await;
+    let Some(Message::Event(bob)) = stream.into_inner().message().await.unwrap().unwrap().message else { panic!("no event") };
+    assert_eq!((carol.team_version, bob.team_version), (5, 6));
+}

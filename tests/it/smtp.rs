@@ -1,0 +1,277 @@
+//! Mail as it reaches a real mail server: what arrives, what is tried again, and what is never sent.
+
+use std::{path::PathBuf, process::Command};
+
+use chrono::TimeDelta;
+use roster::config::{Config, MailTransportKind, SmtpSecurity};
+use roster_proto::v1::{
+    self as wire, CreateInvitationRequest, DeliveryState, GetInvitationRequest, InvitationState, TeamPolicy,
+};
+use serde_json::json;
+use tempfile::TempDir;
+use tonic::Code;
+
+use crate::{
+    both,
+    support::{
+        Db, Outcome as _, Scene, TestServer,
+        outcome::kind,
+        parts,
+        process::{Process, steady_port},
+        server::eventually,
+        session::Session,
+    },
+};
+
+/// A mail server, `tools/smtp-sink`, and where it keeps what it takes.
+struct Sink {
+    port: u16,
+    folder: TempDir,
+    process: Option<Process>,
+}
+
+/// A mail as it arrived.
+struct Mail {
+    /// Who it was from and for, whether by TLS, and who had logged in.
+    envelope: serde_json::Value,
+    /// With the line ends of this machine.
+    text: String,
+}
+
+impl Sink {
+    async fn start(options: &[&str]) -> Self {
+        let mut sink = Self { port: steady_port(), folder: tempfile::tempdir().unwrap(), process: None };
+        sink.restart(options).await;
+        sink
+    }
+
+    /// Goes on in the same place with other options.
+    async fn restart(&mut self, options: &[&str]) {
+        self.process = None;
+        let mut command = Command::new(parts::python());
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/smtp-sink")).arg(self.folder.path());
+        command.args(["--port", &self.port.to_string()]).args(options);
+        // It ends when nobody holds its input any more.
+        command.stdin(std::process::Stdio::piped());
+        let mut process = Process::start(command);
+        process.wait_for("the mail server", |line| line.starts_with("listening ").then_some(())).await;
+        self.process = Some(process);
+    }
+
+    fn configure(&self, config: &mut Config) {
+        config.mail.transport = MailTransportKind::Smtp;
+        config.mail.from = "Acme Accounts <no-reply@example.com>".to_owned();
+        config.mail.smtp.host = "127.0.0.1".to_owned();
+        config.mail.smtp.port = self.port;
+        config.mail.smtp.security = SmtpSecurity::Plaintext;
+    }
+
+    /// A server that sends its mail here.
+    async fn scene(&self, db: Db) -> Scene {
+        Scene::on(TestServer::with(db, |config| self.configure(config)).await).await
+    }
+
+    /// What arrived so far.
+    fn mails(&self) -> Vec<Mail> {
+        (1..)
+            .map(|n: u32| self.folder.path().join(n.to_string()))
+            .map_while(|name| std::fs::read_to_string(name.with_extension("eml")).ok().map(|text| (name, text)))
+            .map(|(name, text)| {
+                let envelope = std::fs::read(name.with_extension("json")).unwrap();
+                Mail { envelope: serde_json::from_slice(&envelope).unwrap(), text: text.replace("\r\n", "\n") }
+            })
+            .collect()
+    }
+
+    async fn wait_for(&self, count: usize) -> Vec<Mail> {
+        eventually(&format!("{count} mails"), async || Some(self.mails()).filter(|mails| mails.len() >= count)).await
+    }
+}
+
+impl Mail {
+    fn header(&self, name: &str) -> &str {
+        let (head, _) = self.text.split_once("\n\n").unwrap();
+        let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name}: {head}"))
+    }
+
+    /// The token of the link.
+    fn token(&self) -> &str {
+        let link = self.text.lines().find(|line| line.starts_with("http")).unwrap();
+        link.split_once("?token=").unwrap().1
+    }
+}
+
+impl Scene {
+    async fn delivery(&self, invitation: &str) -> wire::Delivery {
+        let request = GetInvitationRequest {
+            team_id: self.team.clone(),
+            invitation_id: invitation.to_owned(),
+            ..Default::default()
+        };
+        self.person("ada").invitations().get_invitation(request).await.done().invitation.unwrap().delivery.unwrap()
+    }
+
+    /// Waits until the sending of an invitation's mail has come to this.
+    async fn delivered(&self, invitation: &str, state: DeliveryState) -> wire::Delivery {
+        eventually(&format!("{state:?}"), async || {
+            Some(self.delivery(invitation).await).filter(|delivery| delivery.state() == state)
+        })
+        .await
+    }
+
+    /// Waits until the only mail was tried and put off.
+    async fn put_off(&self) {
+        let sql = Session::open(&self.server.database.url).await;
+        let soon = self.server.clock.env().now() + TimeDelta::minutes(1);
+        // While it is being tried, nobody else takes it for five minutes.
+        let query = format!("SELECT count(*) FROM mails WHERE attempts = 1 AND next_attempt_time < '{}'", soon.to_rfc3339());
+        eventually("the first try", async || (sql.value::<i64>(&query).await == 1).then_some(())).await;
+        sql.close().await;
+    }
+}
+
+both! {
+    async fn a_mail_arrives_whole(db: Db) {
+        let sink = Sink::start(&[]).await;
+        let s = sink.scene(db).await;
+        let request = CreateInvitationRequest {
+            team_id: s.team.clone(),
+            email: "Dan@Example.com".to_owned(),
+            role_ids: vec!["member".to_owned()],
+            message: "Welcome!".to_owned(),
+            ..Default::default()
+        };
+        let invitation = s.person("ada").invitations().create_invitation(request).await.done().invitation.unwrap();
+        let mail = sink.wait_for(1).await.remove(0);
+        assert_eq!(
+            mail.envelope,
+            json!({"mail_from": "no-reply@example.com", "rcpt_tos": ["dan@example.com"], "tls": false, "user": null}),
+        );
+        assert_eq!(mail.header("From"), "\"Acme Accounts\" <no-reply@example.com>");
+        assert_eq!(mail.header("To"), "dan@example.com");
+        assert_eq!(mail.header("Subject"), "You are invited to join Acme on Roster");
+        assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
+        assert!(mail.header("Message-ID").ends_with("@example.com>"));
+        let parts: Vec<_> = mail.text.lines().filter(|line| line.starts_with("Content-Type: ")).collect();
+        assert!(parts[0].starts_with("Content-Type: multipart/alternative"), "{parts:?}");
+        assert_eq!(parts[1..], ["Content-Type: text/plain; charset=utf-8", "Content-Type: text/html; charset=utf-8"]);
+        assert!(mail.text.contains("> Welcome!") && mail.text.contains("Invited by: ada"), "{}", mail.text);
+
+        s.service().accept_new(mail.token(), "dan").await.done();
+        let delivery = s.delivered(&invitation.id, DeliveryState::Sent).await;
+        assert_eq!((delivery.attempts, delivery.send_count, delivery.last_error.as_str()), (1, 1, ""));
+        assert!(delivery.last_sent_time.is_some());
+    }
+
+    async fn starttls_and_a_login_protect_the_mail(db: Db) {
+        let certificate = Certificate::new();
+        let (cert, key) = (certificate.cert.display().to_string(), certificate.key.display().to_string());
+        let login = ["--starttls", "--cert", &cert, "--key", &key, "--user", "roster", "--password", "s3cr3t"];
+        let sink = Sink::start(&login).await;
+        let secure = |config: &mut Config| {
+            sink.configure(config);
+            config.mail.smtp.security = SmtpSecurity::StartTls;
+            config.mail.smtp.username = Some("roster".to_owned());
+            config.mail.smtp.password = Some("s3cr3t".into());
+            config.mail.smtp.ca_file = Some(certificate.cert.clone());
+        };
+        let s = Scene::on(TestServer::with(db, secure).await).await;
+        let (_, token) = s.invited("dan@example.com", &["member"]).await;
+        let mail = sink.wait_for(1).await.remove(0);
+        assert_eq!((&mail.envelope["tls"], &mail.envelope["user"]), (&json!(true), &json!("roster")));
+        assert_eq!(mail.token(), token);
+    }
+
+    async fn what_is_refused_for_now_is_tried_again(db: Db) {
+        let mut sink = Sink::start(&["--fail", "^dan@=451 4.7.1 Try again later"]).await;
+        let s = sink.scene(db).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        s.put_off().await;
+        sink.restart(&[]).await;
+        assert_eq!(s.delivery(&id).await.state(), DeliveryState::Queued);
+
+        s.server.clock.advance(TimeDelta::seconds(5));
+        let mail = sink.wait_for(1).await.remove(0);
+        assert_eq!(mail.token(), token);
+        let delivery = s.delivered(&id, DeliveryState::Sent).await;
+        assert_eq!((delivery.attempts, delivery.send_count), (2, 1));
+        // Once more, long after: it is not sent again.
+        s.server.clock.advance(TimeDelta::days(1));
+        s.invited("fay@example.com", &["member"]).await;
+        let receivers: Vec<_> = sink.wait_for(2).await.iter().map(|mail| mail.header("To").to_owned()).collect();
+        assert_eq!(receivers, ["dan@example.com", "fay@example.com"]);
+    }
+
+    async fn what_is_refused_for_good_is_told_to_who_invited(db: Db) {
+        let sink = Sink::start(&["--fail", "^gone@=550 5.1.1 No such user: http://localhost/?token=x"]).await;
+        let s = sink.scene(db).await;
+        let (id, _) = s.invited("gone@example.com", &["member"]).await;
+        let delivery = s.delivered(&id, DeliveryState::Failed).await;
+        // The server's own words are not repeated: they might quote the mail, and so the link.
+        let error = "the mail server did not take the message: it answered 550 5.1.1 (address)";
+        assert_eq!((delivery.last_error.as_str(), delivery.attempts, delivery.send_count), (error, 1, 0));
+        let events = s.service().events_of(&s.team, 6).await;
+        assert_eq!(kind(&events[5]), "invitation_delivery_failed");
+
+        // Sent again, it fails again, and the next address is reached all the same.
+        s.person("ada").resend(&s.team, &id).await.done();
+        s.service().events_of(&s.team, 8).await;
+        s.invited("fay@example.com", &["member"]).await;
+        assert_eq!(sink.wait_for(1).await[0].header("To"), "fay@example.com");
+    }
+
+    async fn what_was_canceled_before_it_was_sent_is_not_sent(db: Db) {
+        let mut sink = Sink::start(&["--fail", "^dan@=451 4.7.1 Try again later"]).await;
+        let s = sink.scene(db).await;
+        let (id, _) = s.invited("dan@example.com", &["member"]).await;
+        s.put_off().await;
+        s.person("ada").cancel(&s.team, &id).await.done();
+        sink.restart(&[]).await;
+        s.server.clock.advance(TimeDelta::minutes(10));
+        s.invited("fay@example.com", &["member"]).await;
+        assert_eq!(sink.wait_for(1).await[0].header("To"), "fay@example.com");
+        let kinds: Vec<_> = s.service().events_of(&s.team, 8).await.iter().map(kind).collect();
+        assert_eq!(kinds[5..], ["invitation_canceled", "invitation_created", "invitation_sent"]);
+    }
+
+    async fn what_did_not_happen_sends_no_mail(db: Db) {
+        let sink = Sink::start(&[]).await;
+        let s = sink.scene(db).await;
+        let rehearsal = CreateInvitationRequest {
+            team_id: s.team.clone(),
+            email: "dan@example.com".to_owned(),
+            role_ids: vec!["member".to_owned()],
+            validate_only: true,
+            ..Default::default()
+        };
+        let would_be = s.person("ada").invitations().create_invitation(rehearsal).await.done().invitation.unwrap();
+        assert_eq!(would_be.state(), InvitationState::Pending);
+        s.person("carol").invite(&s.team, "dan@example.com", &["member"]).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+        s.person("ada").invite(&s.team, "bob@example.com", &["member"]).await.refused(Code::AlreadyExists, "ALREADY_MEMBER");
+        s.set_policy(TeamPolicy { allowed_email_domains: vec!["example.com".to_owned()], ..Default::default() }).await;
+        s.person("ada").invite(&s.team, "dan@example.org", &["member"]).await.refused(Code::FailedPrecondition, "DOMAIN_NOT_ALLOWED");
+        s.invited("fay@example.com", &["member"]).await;
+        let receivers: Vec<_> = sink.wait_for(1).await.iter().map(|mail| mail.header("To").to_owned()).collect();
+        assert_eq!(receivers, ["fay@example.com"]);
+    }
+}
+
+/// What a mail server shows and who trusts it.
+struct Certificate {
+    cert: PathBuf,
+    key: PathBuf,
+    _folder: TempDir,
+}
+
+impl Certificate {
+    /// For this machine, signed by itself.
+    fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        Self { cert, key, _folder: folder }
+    }
+}

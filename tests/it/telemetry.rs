@@ -1,0 +1,130 @@
+//! What the running program tells its operators: the log of calls and failures, and traces.
+
+use std::{path::Path, sync::Arc};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::{ResourceSpans, Span},
+};
+use serde_json::Value as Json;
+use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, Request, Response, Status, async_trait, transport::Server};
+
+use crate::support::{
+    Outcome as _,
+    process::Served,
+    scene::{create_team, create_user},
+    server::eventually,
+    session::Session,
+};
+
+/// The lines of the log that are about a call.
+async fn lines(served: &Served, call_id: &str, count: usize) -> Vec<Json> {
+    eventually(&format!("{count} lines about {call_id}"), async || {
+        let lines = served.process.lines();
+        let about = lines.iter().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+        let about: Vec<_> = about.filter(|line| line["call_id"] == call_id).collect();
+        (about.len() >= count).then_some(about)
+    })
+    .await
+}
+
+async fn sql(folder: &Path) -> Session {
+    Session::open(&format!("sqlite://{}", folder.join("data/roster.db").display())).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_has_a_line_for_a_call_and_the_cause_of_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::start(folder.path(), &[]).await;
+    let service = served.caller();
+    create_user(&service, "ada").await;
+    let team = create_team(&service, "Acme", "ada").await;
+
+    service.clone().acting_for("ada").saying("x-request-id", "call-1").list(&team).await.done();
+    let line = lines(&served, "call-1", 1).await.remove(0);
+    assert_eq!((&line["level"], &line["message"]), (&"INFO".into(), &"served".into()));
+    assert_eq!((&line["method"], &line["code"]), (&"/roster.v1.TeamService/ListMembers".into(), &"Ok".into()));
+    assert_eq!((&line["principal"], &line["actor"]), (&"dev".into(), &"ada".into()));
+    assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+
+    let sql = sql(folder.path()).await;
+    sql.run("UPDATE memberships SET source = 'NONSENSE'").await;
+    sql.close().await;
+    service.saying("x-request-id", "call-2").list(&team).await.refused(Code::Internal, "INTERNAL");
+    let told = lines(&served, "call-2", 2).await;
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert_eq!(told[0]["level"], "ERROR");
+    let cause = told[0]["cause"].as_str().unwrap();
+    assert!(cause.contains("memberships.source") && cause.contains("NONSENSE"), "{cause}");
+    assert_eq!((&told[1]["message"], &told[1]["reason"]), (&"served".into(), &"INTERNAL".into()));
+}
+
+/// A collector of traces.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<ResourceSpans>>>);
+
+#[async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.0.lock().await.extend(request.into_inner().resource_spans);
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn text<'a>(attributes: &'a [KeyValue], key: &str) -> &'a str {
+    let found = attributes.iter().find(|attribute| attribute.key == key).unwrap_or_else(|| panic!("no {key}: {attributes:#?}"));
+    match found.value.as_ref().unwrap().value.as_ref().unwrap() {
+        Value::StringValue(text) => text,
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_arrive_at_a_collector() {
+    let collector = Collector::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    let server = Server::builder().add_service(TraceServiceServer::new(collector.clone()));
+    serving.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("ROSTER_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("ROSTER_TELEMETRY__SERVICE_NAME", "members")];
+    let mut served = Served::start(folder.path(), &settings).await;
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let caller = served.caller().saying("traceparent", &format!("00-{trace}-{parent}-01"));
+    create_user(&caller, "ada").await;
+    caller.list("not-a-team").await.refused(Code::InvalidArgument, "INVALID_FIELD");
+    // At its end it hands over what it has.
+    served.process.signal("TERM");
+    assert!(served.process.end().await.success());
+
+    let received = collector.0.lock().await;
+    for resource in received.iter() {
+        assert_eq!(text(&resource.resource.as_ref().unwrap().attributes, "service.name"), "members");
+    }
+    let spans: Vec<&Span> = received.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).collect();
+    for (name, method) in [("roster.v1.UserService/CreateUser", "CreateUser"), ("roster.v1.TeamService/ListMembers", "ListMembers")] {
+        let span = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name}: {spans:#?}"));
+        assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (trace.to_owned(), parent.to_owned()));
+        assert_eq!((text(&span.attributes, "rpc.system"), text(&span.attributes, "rpc.method")), ("grpc", method));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
