@@ -38,6 +38,9 @@ pub enum Error {
     /// The database cannot be used.
     #[error("cannot use the database")]
     Database(#[from] repository::Error),
+    /// The schema lacks steps, and the configuration says not to apply them.
+    #[error("the database lacks steps of the schema: run `roster migrate up`, or set database.migrate_on_start")]
+    SchemaBehind,
     /// The key that signs links cannot be read or made.
     #[error("cannot use the key that signs links")]
     Key(#[from] KeyFileError),
@@ -113,6 +116,8 @@ impl App {
         let database = Database::open(options(&config.database)).await?;
         if config.database.migrate_on_start {
             schema::up(&database).await?;
+        } else if schema::status(&database).await?.iter().any(|(_, applied)| !applied) {
+            return Err(Error::SchemaBehind);
         }
         let keys = keyring(&config.links.load_keys(&config.data_dir)?);
         let links = Arc::new(Links::new(keys.clone(), config.links.accept_url.as_url().clone()));
