@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rand::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -22,8 +22,10 @@ use crate::{
     repository::{Database, Tx, idempotency, teams},
 };
 
-/// How often a transaction that others got in the way of is run again.
+/// How often a transaction that came to nothing is run again.
 const MAX_RETRIES: u32 = 5;
+/// And for how long: whoever waits longer had better be told, and a write must not outlive its call by much.
+const RETRY_FOR: Duration = Duration::from_secs(2);
 
 /// A write: what is asked, and how it is done inside a transaction.
 ///
@@ -112,10 +114,10 @@ impl Store {
 
     async fn run<C: Command>(&self, cx: &Context, options: &WriteOptions, command: &C) -> Result<Written<C::Answer>> {
         let key = options.request_id.as_ref().filter(|_| !options.validate_only).map(|id| key(cx, id, command));
-        let mut retries = 0;
+        let (begun, mut retries) = (Instant::now(), 0);
         loop {
             match self.attempt(cx, options, key.as_ref(), command).await {
-                Err(Attempt::Before(error)) if error.is_transient() && retries < MAX_RETRIES => {
+                Err(Attempt::Before(error)) if error.is_transient() && retries < MAX_RETRIES && begun.elapsed() < RETRY_FOR => {
                     retries += 1;
                     tracing::debug!(retries, %error, "running the transaction again");
                     let most = Duration::from_millis(10 << retries);

@@ -2,9 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
     time::Duration,
 };
 
@@ -212,8 +210,18 @@ impl MemoryBroker {
     }
 
     /// Does not answer for the events of a subject.
-    pub(super) fn keep_silent(&self, subject: &Subject) {
-        self.with(|state| state.silent.insert(subject.clone()));
+    pub(super) fn keep_silent(&self, subject: &Subject, silent: bool) {
+        self.with(|state| if silent { state.silent.insert(subject.clone()) } else { state.silent.remove(subject) });
+    }
+
+    /// Waits until an event was handed over.
+    pub(super) async fn has_been_asked(&self) {
+        let asked = async {
+            while self.attempts() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, asked).await.expect("the broker is asked");
     }
 
     /// What was stored, copies included, in that order.
@@ -257,8 +265,9 @@ impl Publisher for MemoryBroker {
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
-            poll_fn(|_| if broker.with(|s| s.silent.contains(&subject)) { Poll::Pending } else { Poll::Ready(()) })
-                .await;
+            while broker.with(|state| state.silent.contains(&subject)) {
+                tokio::task::yield_now().await;
+            }
             broker.with(|state| {
                 if state.down || state.losses > 0 {
                     state.losses = state.losses.saturating_sub(1);

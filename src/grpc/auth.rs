@@ -144,8 +144,8 @@ mod tests {
         authenticator.authenticate(&map)
     }
 
-    fn person(id: &str) -> Option<UserId> {
-        Some(id.parse().unwrap())
+    fn user(id: &str) -> UserId {
+        id.parse().unwrap()
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!((shop.caller.name(), &shop.person), ("shop", &None));
         assert!(shop.scopes.cover("roster.teams.read") && !shop.scopes.cover("roster.members.read"));
         let acting = ask(&tokens(), &[("authorization", "bearer rst_shop"), ("roster-actor", "user:ada")]).unwrap();
-        assert_eq!(acting.person, person("ada"));
+        assert_eq!(acting.person, Some(user("ada")));
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         let development = Authenticator::new(&Auth::default());
         let dev = ask(&development, &[]).unwrap();
         assert!(dev.caller.name() == "dev" && dev.scopes.cover("roster.teams.delete") && dev.person.is_none());
-        assert_eq!(ask(&development, &[("roster-actor", "user:bob")]).unwrap().person, person("bob"));
+        assert_eq!(ask(&development, &[("roster-actor", "user:bob")]).unwrap().person, Some(user("bob")));
         let refused = ask(&development, &[("authorization", "Bearer rst_shop")]);
         assert_eq!(refused, Err(EdgeError::CredentialsUnexpected));
     }

@@ -1,10 +1,10 @@
 //! The answers kept for retries: a request id has one effect, however often it comes.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, TryInsertResult, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, TryInsertResult, sea_query::Expr};
 
 use super::{
-    Database, Result, Source, Tx,
+    Database, Error, Result, Source, Tx,
     entity::idempotency_key::{ActiveModel, Column, Entity},
 };
 
@@ -48,7 +48,7 @@ pub async fn claim(tx: &Tx, key: &Key, now: DateTime<Utc>) -> Result<Claim> {
     }
     let id = (key.principal.clone(), key.request_id.clone());
     let found = Entity::find_by_id(id).one(tx.connection()).await?;
-    let Some(row) = found else { return Ok(Claim::Reused) };
+    let Some(row) = found else { return Err(raced()) };
     if row.create_time < now - KEPT {
         return renew(tx, key, now).await;
     }
@@ -74,7 +74,12 @@ async fn renew(tx: &Tx, key: &Key, now: DateTime<Utc>) -> Result<Claim> {
         .filter(Column::CreateTime.lt(now - KEPT))
         .exec(tx.connection())
         .await?;
-    Ok(if renewed.rows_affected > 0 { Claim::New } else { Claim::Reused })
+    if renewed.rows_affected > 0 { Ok(Claim::New) } else { Err(raced()) }
+}
+
+/// Another transaction took or deleted the record in between; the next look sees what it made of it.
+fn raced() -> Error {
+    Error::Conflict(DbErr::Custom("a kept answer changed while it was looked at".to_owned()))
 }
 
 /// Keeps the answer.

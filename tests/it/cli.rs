@@ -61,7 +61,16 @@ impl Ended {
 async fn every_command_explains_itself() {
     let folder = tempfile::tempdir().unwrap();
     let help = told(folder.path(), &["--help"], &[]).await.succeeded();
-    for word in ["serve", "migrate", "healthcheck", "config", "token", "--config <FILE>", "ROSTER_SERVER__LISTEN", "Exit status: 0"] {
+    for word in [
+        "serve",
+        "migrate",
+        "healthcheck",
+        "config",
+        "token",
+        "--config <FILE>",
+        "ROSTER_SERVER__LISTEN",
+        "Exit status: 0",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
     for (command, word) in [
@@ -77,7 +86,10 @@ async fn every_command_explains_itself() {
         let help = told(folder.path(), &[command, &["--help"]].concat(), &[]).await.succeeded();
         assert!(help.contains(word), "{command:?}: {help}");
     }
-    assert_eq!(told(folder.path(), &["--version"], &[]).await.succeeded(), concat!("roster ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        told(folder.path(), &["--version"], &[]).await.succeeded(),
+        concat!("roster ", env!("CARGO_PKG_VERSION"), "\n")
+    );
     let unknown = told(folder.path(), &["explode"], &[]).await.failed(2);
     assert!(unknown.contains("unrecognized subcommand 'explode'"), "{unknown}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "asking leaves nothing behind");
@@ -120,12 +132,17 @@ async fn the_configuration_is_shown_without_its_secrets() {
 #[tokio::test]
 async fn every_mistake_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let path = file(folder.path(), "roster.toml", "[server]\nport = 1\n[mail]\ntransport = \"smtp\"\n").display().to_string();
+    let path =
+        file(folder.path(), "roster.toml", "[server]\nport = 1\n[mail]\ntransport = \"smtp\"\n").display().to_string();
     let variables = [("ROSTER_CONFIG", path.as_str()), ("ROSTER_EVENTS__RETENTION", "1day")];
     for command in [&[][..], &["serve"], &["config"], &["migrate", "up"]] {
         let told = told(folder.path(), command, &variables).await.failed(2);
         assert!(told.starts_with("error: the configuration has 3 problems:"), "{told}");
-        for mistake in ["server.port: is not a known key", "mail.smtp.host: is required", "events.retention: must be at least 7days (set by ROSTER_EVENTS__RETENTION)"] {
+        for mistake in [
+            "server.port: is not a known key",
+            "mail.smtp.host: is required",
+            "events.retention: must be at least 7days (set by ROSTER_EVENTS__RETENTION)",
+        ] {
             assert!(told.contains(mistake), "{told}");
         }
     }
@@ -148,7 +165,8 @@ async fn a_token_admits_its_bearer() {
     let [(reader, reads), (web, mut acts)] = [made(folder.path(), "reader").await, made(folder.path(), "web").await];
     acts["scopes"] = vec!["roster.*"].into();
     acts["act_for_users"] = true.into();
-    let auth = toml::Table::from_iter([("mode".to_owned(), "tokens".into()), ("tokens".to_owned(), vec![reads, acts].into())]);
+    let auth =
+        toml::Table::from_iter([("mode".to_owned(), "tokens".into()), ("tokens".to_owned(), vec![reads, acts].into())]);
     let config = toml::to_string(&toml::Table::from_iter([("auth".to_owned(), auth.into())])).unwrap();
     let path = file(folder.path(), "roster.toml", &config).display().to_string();
     let served = Served::start(folder.path(), &[("ROSTER_CONFIG", &path)]).await;
@@ -316,7 +334,10 @@ async fn a_second_signal_ends_it_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut served = Served::start(folder.path(), &[("ROSTER_SERVER__DRAIN_DELAY", "60s")]).await;
     served.process.signal("TERM");
-    served.process.wait_for("the first signal", |line| line.contains("a second signal stops at once").then_some(())).await;
+    served
+        .process
+        .wait_for("the first signal", |line| line.contains("a second signal stops at once").then_some(()))
+        .await;
     served.process.signal("TERM");
     assert_eq!(served.process.end().await.code(), Some(128 + 15));
 }

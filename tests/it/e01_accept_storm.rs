@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use roster_proto::v1::{
-    self as wire, AcceptInvitationRequest, AcceptInvitationResponse, CreateInvitationResponse, NewUser, TeamPolicy, UpdateTeamRequest,
-    accept_invitation_request::Accepter,
+    self as wire, AcceptInvitationRequest, AcceptInvitationResponse, CreateInvitationResponse, NewUser, TeamPolicy,
+    UpdateTeamRequest, accept_invitation_request::Accepter,
 };
 use tonic::Status;
 
@@ -48,7 +48,8 @@ impl Storm {
 
     /// The token of an invitation without a mail, whose sending would change the invitation meanwhile.
     async fn invite(&self, email: &str) -> String {
-        let answer = Write::invite("", &self.scene.team, email, "member").send(&self.scene.person("ada")).await.unwrap();
+        let answer =
+            Write::invite("", &self.scene.team, email, "member").send(&self.scene.person("ada")).await.unwrap();
         let invitation = CreateInvitationResponse::decode(answer.as_slice()).unwrap().invitation.unwrap();
         self.scene.token(&invitation.id).await
     }
@@ -65,7 +66,13 @@ impl Storm {
     }
 
     /// One membership, one acceptance, one answer; and every other call was refused for one of these reasons.
-    async fn check(&self, name: &str, before: usize, results: &[Result<AcceptInvitationResponse, Status>], reasons: &[&str]) {
+    async fn check(
+        &self,
+        name: &str,
+        before: usize,
+        results: &[Result<AcceptInvitationResponse, Status>],
+        reasons: &[&str],
+    ) {
         let mut tally = Tally::default();
         results.iter().for_each(|result| tally.add(result));
         assert_eq!(tally.other_than(&[&[ANSWERED], reasons].concat()), [] as [&str; 0], "{tally}");

@@ -27,15 +27,8 @@ const LANES: usize = 6;
 const PEOPLE: usize = 5;
 
 /// What refusals may say. Whoever lost their role or place in the same moment is denied.
-const REASONS: [&str; 7] = [
-    ANSWERED,
-    "PERMISSION_DENIED",
-    "LAST_OWNER",
-    "ALREADY_OWNER",
-    "MEMBER_NOT_FOUND",
-    "OWN_ROLE",
-    "OWN_MEMBERSHIP",
-];
+const REASONS: [&str; 7] =
+    [ANSWERED, "PERMISSION_DENIED", "LAST_OWNER", "ALREADY_OWNER", "MEMBER_NOT_FOUND", "OWN_ROLE", "OWN_MEMBERSHIP"];
 
 /// Teams that are there and do not have one owner, in one look at the tables.
 const OWNERLESS_OR_SHARED: &str = "\

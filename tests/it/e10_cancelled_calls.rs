@@ -214,7 +214,8 @@ async fn a_write_goes_on_without_its_caller() {
     create_user(&service, "ada").await;
     let team = create_team(&service, "Acme", "ada").await;
     let session = Session::open(&server.database.url).await;
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
     session.run(&format!("BEGIN; SELECT * FROM teams WHERE id = '{team}' FOR UPDATE")).await;
     let mut calling = JoinSet::new();

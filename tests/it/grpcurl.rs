@@ -35,7 +35,10 @@ async fn the_server_describes_itself() {
     roster.v1.UserService
     ");
     let service = succeeds(&[address, "describe", "roster.v1.TeamService"]).await;
-    assert!(service.contains("// Creates a team together with its owner.") && service.contains("rpc CreateTeam ("), "{service}");
+    assert!(
+        service.contains("// Creates a team together with its owner.") && service.contains("rpc CreateTeam ("),
+        "{service}"
+    );
     let method = succeeds(&[address, "describe", "roster.v1.TeamService.LeaveTeam"]).await;
     insta::assert_snapshot!(method, @r#"
     roster.v1.TeamService.LeaveTeam is a method:

@@ -14,9 +14,8 @@ use crate::{
 
 impl Scene {
     async fn invitation(&self, id: &str) -> wire::Invitation {
-        let request = GetInvitationRequest {
-            team_id: self.team.clone(), invitation_id: id.to_owned(), ..Default::default()
-        };
+        let request =
+            GetInvitationRequest { team_id: self.team.clone(), invitation_id: id.to_owned(), ..Default::default() };
         self.service().invitations().get_invitation(request).await.done().invitation.unwrap()
     }
 
@@ -30,9 +29,15 @@ impl Scene {
         found.into_iter().map(|invitation| invitation.email).collect()
     }
 
-    async fn accept_as(&self, token: &str, new_user: wire::NewUser) -> Result<tonic::Response<wire::AcceptInvitationResponse>, tonic::Status> {
+    async fn accept_as(
+        &self,
+        token: &str,
+        new_user: wire::NewUser,
+    ) -> Result<tonic::Response<wire::AcceptInvitationResponse>, tonic::Status> {
         let request = AcceptInvitationRequest {
-            token: token.to_owned(), accepter: Some(Accepter::NewUser(new_user)), ..Default::default()
+            token: token.to_owned(),
+            accepter: Some(Accepter::NewUser(new_user)),
+            ..Default::default()
         };
         self.service().invitations().accept_invitation(request).await
     }
@@ -257,9 +262,8 @@ both! {
 
 impl Scene {
     async fn listed_by_ada(&self, state: InvitationState) -> Vec<String> {
-        let request = ListInvitationsRequest {
-            team_id: self.team.clone(), states: vec![state.into()], ..Default::default()
-        };
+        let request =
+            ListInvitationsRequest { team_id: self.team.clone(), states: vec![state.into()], ..Default::default() };
         let found = self.person("ada").invitations().list_invitations(request).await.done().invitations;
         found.into_iter().map(|invitation| invitation.email).collect()
     }

@@ -1,12 +1,7 @@
 //! The integration tests: a real server and real clients, on SQLite and on PostgreSQL.
 //!
 //! One binary, so that it links once. `support` holds what tests share; every other file is one capability.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -16,6 +11,7 @@ mod contract;
 mod conventions;
 mod e01_accept_storm;
 mod e04_last_owner;
+mod e05_kill;
 mod e08_event_order;
 mod e10_cancelled_calls;
 mod e11_request_ids;
@@ -24,6 +20,7 @@ mod invitations;
 mod limits;
 mod outage;
 mod readme;
+mod relay;
 mod restart;
 mod schema;
 mod seeds;

@@ -74,6 +74,8 @@ async fn a_stream_goes_on_where_the_database_went_away() {
     proxy.mend();
     eventually("the removal", async || s.person("ada").remove(&s.team, "bob").await.ok()).await;
     let stream = eventually("the stream", async || s.service().events().watch(watch(&carol.position)).await.ok()).await;
-    let Some(Message::Event(bob)) = stream.into_inner().message().await.unwrap().unwrap().message else { panic!("no event") };
+    let Some(Message::Event(bob)) = stream.into_inner().message().await.unwrap().unwrap().message else {
+        panic!("no event")
+    };
     assert_eq!((carol.team_version, bob.team_version), (5, 6));
 }

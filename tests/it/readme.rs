@@ -123,13 +123,26 @@ async fn the_story_can_be_pasted() {
     let commands = shown.iter().map(|step| step.command.replace(ADDRESS, &address)).collect();
     for (shown, step) in shown.iter().zip(paste(commands, folder.path()).await) {
         let (expected, printed) = (normal(&shown.output), normal(&step.output));
-        assert!(agree(&expected, &printed), "{}prints\n{}but the README shows\n{}", step.command, step.output, shown.output);
+        assert!(
+            agree(&expected, &printed),
+            "{}prints\n{}but the README shows\n{}",
+            step.command,
+            step.output,
+            shown.output
+        );
     }
 }
 
 #[test]
 fn every_link_leads_somewhere() {
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/configuration.md", "docs/events.md", "docs/ARCHITECTURE.md"] {
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/configuration.md",
+        "docs/events.md",
+        "docs/ARCHITECTURE.md",
+    ] {
         let path = Path::new(ROOT).join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{name}: {why}"));
         for target in text.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {

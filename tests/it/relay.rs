@@ -2,7 +2,7 @@
 //!
 //! What the relay does when the broker refuses or does not answer is tested beside it, with a broker in memory.
 
-mod broker;
+pub(crate) mod broker;
 mod writer;
 
 use std::time::Duration;

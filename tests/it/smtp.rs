@@ -125,7 +125,8 @@ impl Scene {
         let sql = Session::open(&self.server.database.url).await;
         let soon = self.server.clock.env().now() + TimeDelta::minutes(1);
         // While it is being tried, nobody else takes it for five minutes.
-        let query = format!("SELECT count(*) FROM mails WHERE attempts = 1 AND next_attempt_time < '{}'", soon.to_rfc3339());
+        let query =
+            format!("SELECT count(*) FROM mails WHERE attempts = 1 AND next_attempt_time < '{}'", soon.to_rfc3339());
         eventually("the first try", async || (sql.value::<i64>(&query).await == 1).then_some(())).await;
         sql.close().await;
     }

@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::{
     both,
     support::{
-        Db, Outcome as _, Scene,
+        Db, Outcome as _, Scene, TestServer,
         scene::{create_team, create_user, user_of},
     },
 };
@@ -132,6 +132,33 @@ both! {
         bob.set_roles(&s.team, "eve", &["member"]).await.refused(Code::NotFound, "MEMBER_NOT_FOUND");
         bob.set_roles(&s.team, "carol", &["ghost"]).await.refused(Code::NotFound, "ROLE_NOT_FOUND");
         assert_eq!(s.members().await, ["ada owner", "bob admin", "carol member"]);
+    }
+
+    async fn nobody_gives_by_any_path_what_they_do_not_hold(db: Db) {
+        let with_managers = |config: &mut roster::config::Config| {
+            let mut manager = config.roles[2].clone();
+            manager.id = "manager".parse().unwrap();
+            for permission in ["roster.members.*", "roster.invitations.*", "catalog.*"] {
+                manager.permissions.push(roster::domain::PermissionPattern::parse(permission).unwrap());
+            }
+            config.roles.push(manager);
+        };
+        let s = Scene::on(TestServer::with(db, with_managers).await).await;
+        s.service().add(&s.team, "eve", &["manager"]).await.done();
+        create_user(&s.service(), "dan").await;
+        let eve = s.person("eve");
+        let exceeds = (Code::PermissionDenied, "GRANT_EXCEEDS_OWN");
+        let refusal = eve.add(&s.team, "dan", &["member", "admin"]).await.refused(exceeds.0, exceeds.1);
+        assert_eq!(refusal.metadata["permission"], "*");
+        eve.set_roles(&s.team, "carol", &["admin"]).await.refused(exceeds.0, exceeds.1);
+        eve.invite(&s.team, "fay@example.com", &["admin"]).await.refused(exceeds.0, exceeds.1);
+        let (by_ada, _) = s.invited("gus@example.com", &["admin"]).await;
+        eve.resend(&s.team, &by_ada).await.refused(exceeds.0, exceeds.1);
+        // What somebody has already may stay, and what the granter holds may be given.
+        eve.set_roles(&s.team, "bob", &["admin", "manager"]).await.done();
+        eve.set_roles(&s.team, "carol", &["manager"]).await.done();
+        eve.add(&s.team, "dan", &["member"]).await.done();
+        eve.invite(&s.team, "fay@example.com", &["manager"]).await.done();
     }
 
     async fn a_member_leaves_by_themselves(db: Db) {

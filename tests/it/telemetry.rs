@@ -81,7 +81,8 @@ impl TraceService for Collector {
 }
 
 fn text<'a>(attributes: &'a [KeyValue], key: &str) -> &'a str {
-    let found = attributes.iter().find(|attribute| attribute.key == key).unwrap_or_else(|| panic!("no {key}: {attributes:#?}"));
+    let found =
+        attributes.iter().find(|attribute| attribute.key == key).unwrap_or_else(|| panic!("no {key}: {attributes:#?}"));
     match found.value.as_ref().unwrap().value.as_ref().unwrap() {
         Value::StringValue(text) => text,
         other => panic!("{key}: {other:?}"),
@@ -98,7 +99,8 @@ async fn traces_arrive_at_a_collector() {
     serving.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
 
     let folder = tempfile::tempdir().unwrap();
-    let settings = [("ROSTER_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("ROSTER_TELEMETRY__SERVICE_NAME", "members")];
+    let settings =
+        [("ROSTER_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("ROSTER_TELEMETRY__SERVICE_NAME", "members")];
     let mut served = Served::start(folder.path(), &settings).await;
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let caller = served.caller().saying("traceparent", &format!("00-{trace}-{parent}-01"));
@@ -112,8 +114,11 @@ async fn traces_arrive_at_a_collector() {
     for resource in received.iter() {
         assert_eq!(text(&resource.resource.as_ref().unwrap().attributes, "service.name"), "members");
     }
-    let spans: Vec<&Span> = received.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).collect();
-    for (name, method) in [("roster.v1.UserService/CreateUser", "CreateUser"), ("roster.v1.TeamService/ListMembers", "ListMembers")] {
+    let spans: Vec<&Span> =
+        received.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).collect();
+    for (name, method) in
+        [("roster.v1.UserService/CreateUser", "CreateUser"), ("roster.v1.TeamService/ListMembers", "ListMembers")]
+    {
         let span = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name}: {spans:#?}"));
         assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (trace.to_owned(), parent.to_owned()));
         assert_eq!((text(&span.attributes, "rpc.system"), text(&span.attributes, "rpc.method")), ("grpc", method));

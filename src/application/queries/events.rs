@@ -55,18 +55,19 @@ impl Queries {
 
     /// Events after a position. Ask [`Queries::check_events`] first.
     pub async fn events_after(&self, position: i64, team: Option<TeamId>, limit: u64) -> Result<EventPage> {
-        // The bounds are read first: what is given a position later may be in the page, but is not promised by `next`.
-        let bounds = sequence::bounds(&self.reader).await?;
-        if position < bounds.purged {
+        // How far positions reach is read first: what gets one later may be in the page, but is not promised by `next`.
+        let head = sequence::bounds(&self.reader).await?.last;
+        let mut events = events::after(&self.reader, position, team, limit + 1).await?;
+        // How far events are gone is read last: what went meanwhile may be missing from the page.
+        if position < sequence::bounds(&self.reader).await?.purged {
             return Err(Error::CursorExpired);
         }
-        let mut events = events::after(&self.reader, position, team, limit + 1).await?;
         let has_more = events.len() as u64 > limit;
         if has_more {
             events.pop();
         }
         let last = events.last().map_or(position, |event| event.position);
-        let next = if has_more { last } else { last.max(bounds.last) };
+        let next = if has_more { last } else { last.max(head) };
         Ok(EventPage { events, next, has_more })
     }
 }

@@ -6,7 +6,7 @@ use super::Queries;
 use crate::{
     application::{Context, Error, Missing, Result, authorize::check_scope, revision::Consistency},
     domain::{
-        Broken, Invitation, InvitationId, TeamId,
+        Invitation, InvitationId, TeamId,
         invitation::State,
         link::Claim,
         permission::{LinkInvitations, ReadInvitations, RespondInvitations},
@@ -30,7 +30,7 @@ pub struct Link {
 pub struct Preview {
     /// Where the invitation stands.
     pub state: State,
-    /// The team's name.
+    /// The team's name; empty if the team is gone.
     pub team_name: String,
     /// The inviter's name.
     pub inviter_name: Option<String>,
@@ -93,7 +93,8 @@ impl Queries {
         let claim = self.claim(token)?;
         let found = invitations::get_any(&self.reader, claim.invitation).await?;
         let invitation = found.filter(|i| i.link_version == claim.link_version).ok_or(Error::TokenInvalid)?;
-        let team = teams::get(&self.reader, invitation.team_id).await?.ok_or(Broken::InvitationCanceled)?;
+        // The invitations of a deleted team were canceled with it.
+        let team = teams::get(&self.reader, invitation.team_id).await?;
         let inviter = match &invitation.inviter {
             Some(user) => users::get(&self.reader, user).await?,
             None => None,
@@ -101,7 +102,7 @@ impl Queries {
         let names = invitation.roles().iter().filter_map(|id| self.roles.get(id));
         Ok(Preview {
             state: invitation.state_at(self.now()).clone(),
-            team_name: team.name.to_string(),
+            team_name: team.map(|team| team.name.to_string()).unwrap_or_default(),
             inviter_name: inviter.map(|user| user.display_name.to_string()).filter(|name| !name.is_empty()),
             masked_email: invitation.email.masked(),
             role_names: names.map(|role| role.name.clone()).collect(),

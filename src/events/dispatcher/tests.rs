@@ -93,24 +93,24 @@ async fn a_subject_that_is_refused_or_not_answered_holds_back_only_itself() {
     let (db, broker) = (TestDatabase::new().await, MemoryBroker::new());
     let [refused, silent, good] = [db.create_team().await, db.create_team().await, db.create_team().await];
     broker.refuse(&team(refused), true);
-    broker.keep_silent(&team(silent));
+    broker.keep_silent(&team(silent), true);
     let running = start(&db, &broker);
     broker.has_stored(1).await;
-    for _ in 0..5 {
+    for count in 2..=31 {
         for id in [refused, silent, good] {
             db.change_team(id).await;
         }
         running.written.notify_one();
+        broker.has_stored(count).await;
     }
-    broker.has_stored(6).await;
-    assert_in_order(&broker, good, 6);
-    assert_eq!(broker.stored().len(), 6);
-    let in_vain = broker.attempts() - 6;
-    assert!(in_vain < 20, "{in_vain} attempts, without a pause between them");
+    assert_in_order(&broker, good, 31);
+    assert_eq!(broker.stored().len(), 31);
+    let in_vain = broker.attempts() - 31;
+    assert!(in_vain < 15, "{in_vain} attempts, without a pause between them");
 
     broker.refuse(&team(refused), false);
-    broker.has_stored(12).await;
-    assert_in_order(&broker, refused, 6);
+    broker.has_stored(62).await;
+    assert_in_order(&broker, refused, 31);
     assert!(broker.stored_of(&team(silent)).is_empty());
     running.stop().await;
 }
@@ -174,6 +174,21 @@ async fn stopping_records_what_was_acknowledged_and_a_restart_goes_on() {
     db.all_published(501).await;
     assert_in_order(&broker, acme, 501);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_waits_for_an_answer_that_is_due() {
+    let (db, broker) = (TestDatabase::new().await, MemoryBroker::new());
+    let acme = db.create_team().await;
+    broker.keep_silent(&team(acme), true);
+    let running = start(&db, &broker);
+    broker.has_been_asked().await;
+    running.stop.cancel();
+    tokio::task::yield_now().await;
+    broker.keep_silent(&team(acme), false);
+    running.stop().await;
+    assert_in_order(&broker, acme, 1);
+    assert!(events::unpublished(&db.database.reader(), &[], 1).await.unwrap().is_empty());
 }
 
 #[tokio::test]

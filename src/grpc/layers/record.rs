@@ -60,7 +60,7 @@ impl Line {
     fn write_as(&mut self, code: Code, reason: Option<&str>) {
         self.written = true;
         annotate_span(code);
-        let duration_ms = self.begun.elapsed().as_secs_f64() * 1e3;
+        let duration_ms = (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let (call_id, method) = (self.call.id(), self.call.path());
         let (principal, person) = self.call.principal().unzip();
         let actor = person.flatten().map(tracing::field::display);

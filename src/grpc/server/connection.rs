@@ -1,150 +1,150 @@
-//! Accepted connections, and when each has to end at the latest.
+//! Connections: how they are accepted, what limits each has, and when each has to end at the latest.
 //!
-//! The library closes a connection only when the other side plays along: one that never says a word, or that keeps a
-//! stream open for ever, would outlive its age and hold up a shutdown (hyper #4170). So each connection has an end of its
-//! own, at which reading and writing fail.
+//! HTTP/2 is served by `hyper` directly. The server of `tonic` adds little to it, and takes something away: it answers
+//! CANCELLED by a timer of its own on `grpc-timeout`, which races with ours; it cuts off a connection at the end of its age
+//! without having asked it to go; and it cannot end a connection whose other side does not play along (hyper #4170).
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
+use std::{convert::Infallible, time::Duration};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
 };
-
-use futures::{Stream, stream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    time::{Instant, Sleep, sleep},
+    pin, select,
+    time::sleep,
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::body::Body;
+use tower::{Service, ServiceExt as _};
 
+/// The most calls at a time on one connection.
+const STREAMS: u32 = 100;
+/// How many streams one connection may have that broke the protocol, before it is closed.
+const BROKEN_STREAMS: usize = 1024;
+/// How many streams one connection may reset before they were looked at, before it is closed: the defence against rapid
+/// resets (CVE-2023-44487).
+const RESET_STREAMS: usize = 20;
+/// The most bytes of the headers of a call.
+const HEADERS: u32 = 16 << 10;
+/// How often a quiet connection is asked whether it is there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long it has to say so.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be silent at its beginning.
 const SILENCE: Duration = Duration::from_secs(10);
-
+/// After this time a connection is asked to go, so that callers come to know new instances.
+const AGE: Duration = Duration::from_mins(30);
+/// How much longer it may take to go, before it is cut off.
+const GRACE: Duration = Duration::from_mins(5);
 /// How long to pause after a connection could not be accepted, which mostly means that there are too many.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// When connections have to end.
+/// What all connections have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Ends {
-    /// How old a connection may become.
-    pub(super) age: Duration,
-    /// Canceled when no connection is worth waiting for that has not said a word yet.
+pub(super) struct Connections<S> {
+    /// Serves calls.
+    pub(super) service: S,
+    /// The connections and the calls on them.
+    pub(super) tasks: TaskTracker,
+    /// Canceled when all are asked to go.
     pub(super) draining: CancellationToken,
-    /// Canceled when all have to end.
+    /// Canceled when all are cut off.
     pub(super) cut: CancellationToken,
 }
 
-/// The connections that come in. Never ends by itself.
-pub(super) fn accept(listener: TcpListener, ends: Ends) -> impl Stream<Item = io::Result<Connection>> {
-    stream::unfold((listener, ends), |(listener, ends)| async move {
-        let stream = loop {
-            match listener.accept().await {
-                Ok((stream, _)) => break stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection cannot be accepted");
-                    sleep(PAUSE).await;
+impl<S> Connections<S>
+where
+    S: Service<http::Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    /// Accepts connections until all are asked to go. Then the address is free, though connections may be left.
+    pub(super) async fn accept(self, listener: TcpListener) {
+        let accepting = async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => drop(self.tasks.spawn(self.clone().serve(stream))),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection cannot be accepted");
+                        sleep(PAUSE).await;
+                    }
                 }
             }
         };
+        select! {
+            () = accepting => {}
+            () = self.draining.cancelled() => {}
+        }
+    }
+
+    /// Serves a connection to its end.
+    async fn serve(self, stream: TcpStream) {
         // Answers are small and complete when they are written: nothing is gained by waiting for more.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection is gone already");
+        let Self { service, tasks, draining, cut } = self;
+        if stream.set_nodelay(true).is_err() {
+            return;
         }
-        Some((Ok(Connection::new(stream, &ends)), (listener, ends)))
-    })
-}
-
-type Canceled = Pin<Box<WaitForCancellationFutureOwned>>;
-
-/// A connection.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    accepted: Instant,
-    age: Duration,
-    /// Ends with the first byte.
-    silent: Option<Canceled>,
-    cut: Canceled,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Connection {
-    fn new(stream: TcpStream, ends: &Ends) -> Self {
-        // Children, so that connections do not wait for each other at the lock of one token.
-        let canceled = |token: &CancellationToken| Box::pin(token.child_token().cancelled_owned());
-        Self {
-            stream,
-            accepted: Instant::now(),
-            age: ends.age,
-            silent: Some(canceled(&ends.draining)),
-            cut: canceled(&ends.cut),
-            timer: Box::pin(sleep(SILENCE)),
+        // Whoever says nothing is not waited for for long, and not at all when all have to go; who has spoken is served.
+        let mut first = [0];
+        let speaks = select! {
+            biased;
+            peeked = stream.peek(&mut first) => peeked.is_ok_and(|bytes| bytes > 0),
+            () = draining.cancelled() => false,
+            () = cut.cancelled() => false,
+            () = sleep(SILENCE) => false,
+        };
+        if !speaks {
+            return;
         }
-    }
-
-    /// Fails if the connection is at its end; else this task is woken when it is.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let drained = self.silent.as_mut().is_some_and(|silent| silent.as_mut().poll(cx).is_ready());
-        if drained || self.cut.as_mut().poll(cx).is_ready() || self.timer.as_mut().poll(cx).is_ready() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        Ok(())
-    }
-
-    fn heard(&mut self) {
-        if self.silent.take().is_some() {
-            self.timer.as_mut().reset(self.accepted + self.age);
+        let service = service.map_request(|request: Request<Incoming>| request.map(Body::new));
+        let connection = protocol(tasks).serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        pin!(connection);
+        let served = async {
+            select! {
+                ended = connection.as_mut() => return ended,
+                () = draining.cancelled() => {}
+                () = sleep(AGE) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        };
+        select! {
+            ended = served => {
+                if let Err(error) = ended {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+                }
+            }
+            () = cut.cancelled() => tracing::debug!("a connection was cut off"),
+            () = sleep(AGE + GRACE) => tracing::debug!("a connection was cut off at the end of its age"),
         }
     }
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.poll_end(cx)?;
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        this.heard();
-        Poll::Ready(Ok(()))
-    }
+/// HTTP/2 with the limits above.
+fn protocol(tasks: TaskTracker) -> http2::Builder<Tracked> {
+    let mut builder = http2::Builder::new(Tracked(tasks));
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_local_error_reset_streams(BROKEN_STREAMS)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_header_list_size(HEADERS)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+    builder
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.poll_end(cx)?;
-        Pin::new(&mut this.stream).poll_write(cx, bytes)
-    }
+/// Runs calls as tasks that the end of the server waits for.
+#[derive(Debug, Clone)]
+struct Tracked(TaskTracker);
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.poll_end(cx)?;
-        Pin::new(&mut this.stream).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Tracked {
+    fn execute(&self, call: F) {
+        self.0.spawn(call);
     }
 }

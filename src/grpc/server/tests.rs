@@ -237,19 +237,3 @@ async fn a_server_that_is_dropped_lets_go_of_its_connections() {
     let cut = tokio::time::timeout(SOON, events.message()).await.unwrap();
     assert!(cut.is_err(), "{cut:?}");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tmp_race() {
-    let fixture = Fixture::start().await;
-    std::fs::write("/tmp/frame.bin", raw::frame(&role("slow").into_inner())).unwrap();
-    let url = format!("http://{}/roster.v1.RoleService/GetRole", fixture.address);
-    let out = tokio::task::spawn_blocking(move || {
-        let mut all = String::new();
-        let o = std::process::Command::new("bash").arg("-c").arg(format!("seq 1 3000 | xargs -P 60 -I N bash -c 'curl -sS --http2-prior-knowledge -D - -o /dev/null -H \"content-type: application/grpc\" -H \"te: trailers\" -H \"grpc-timeout: $((3 + N % 40))m\" --data-binary @/tmp/frame.bin {url} 2>/tmp/curlerr.N || echo EXIT $? N $(cat /tmp/curlerr.N)'")).output().unwrap();
-        all += &String::from_utf8_lossy(&o.stdout); println!("CURL {:?}", all.lines().filter(|l| l.starts_with("EXIT")).collect::<Vec<_>>());
-        all
-    }).await.unwrap();
-    let mut counts = std::collections::BTreeMap::new();
-    for line in out.lines().filter(|l| l.starts_with("grpc-status:")) { *counts.entry(line.trim().to_owned()).or_insert(0) += 1; }
-    println!("COUNTS {counts:?} {}", out.matches("HTTP/2 ").count());
-}

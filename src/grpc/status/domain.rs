@@ -9,7 +9,9 @@ pub(super) fn explain(rule: &Broken) -> Explained {
     let because = |reason| Explained::new(reason, rule);
     let state_of = |subject: &str, reason| because(reason).precondition(subject);
     match rule {
-        Broken::RoleNotFound { role } => because(Reason::RoleNotFound).with("role", role).resource("Role", role.as_str()),
+        Broken::RoleNotFound { role } => {
+            because(Reason::RoleNotFound).with("role", role).resource("Role", role.as_str())
+        }
         Broken::GrantExceedsOwn { permission } => because(Reason::GrantExceedsOwn).with("permission", permission),
         Broken::OwnerRoleNotGrantable => state_of("role", Reason::OwnerRoleNotGrantable),
         Broken::LastOwner => state_of("member", Reason::LastOwner),
@@ -17,9 +19,9 @@ pub(super) fn explain(rule: &Broken) -> Explained {
         Broken::OwnMembership => state_of("member", Reason::OwnMembership),
         Broken::AlreadyOwner => state_of("member", Reason::AlreadyOwner),
         Broken::AlreadyMember => because(Reason::AlreadyMember).resource("Member", ""),
-        Broken::InvitationPending { invitation } => {
-            because(Reason::InvitationPending).with("invitation", invitation).resource("Invitation", &invitation.to_string())
-        }
+        Broken::InvitationPending { invitation } => because(Reason::InvitationPending)
+            .with("invitation", invitation)
+            .resource("Invitation", &invitation.to_string()),
         Broken::InvitationExpired => state_of("invitation", Reason::InvitationExpired),
         Broken::InvitationCanceled => state_of("invitation", Reason::InvitationCanceled),
         Broken::InvitationDeclined => state_of("invitation", Reason::InvitationDeclined),

@@ -1,3 +1,5 @@
+//! The table `event_sequence`.
+
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

@@ -1,3 +1,5 @@
+//! The table `mails`.
+
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

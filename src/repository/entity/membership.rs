@@ -1,3 +1,5 @@
+//! The table `memberships`.
+
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

@@ -1,3 +1,5 @@
+//! The table `membership_roles`.
+
 use sea_orm::entity::prelude::*;
 
 #[expect(clippy::struct_field_names, reason = "the names of the columns")]

@@ -1,3 +1,5 @@
+//! The table `teams`.
+
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

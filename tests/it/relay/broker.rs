@@ -23,21 +23,21 @@ use crate::support::{parts, server::eventually};
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Where the events of one test go.
-pub(super) struct Topic {
-    pub(super) settings: config::Nats,
+pub(crate) struct Topic {
+    pub(crate) settings: config::Nats,
 }
 
 /// A message with the event that it holds.
-pub(super) struct Received {
-    pub(super) subject: String,
+pub(crate) struct Received {
+    pub(crate) subject: String,
     /// Sorted by name.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) event: Event,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) event: Event,
 }
 
 impl Topic {
     /// A stream that does not exist yet, on the server that all tests share.
-    pub(super) fn new(encoding: EventEncoding) -> Self {
+    pub(crate) fn new(encoding: EventEncoding) -> Self {
         Self::on(&parts::nats_url(), encoding)
     }
 
@@ -52,7 +52,7 @@ impl Topic {
     }
 
     /// Waits for so many messages, and gives them as protobuf events.
-    pub(super) async fn messages(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn messages(&self, count: usize) -> Vec<Received> {
         let received = |message: Message| {
             let headers = message.headers.as_ref().unwrap();
             let mut headers: Vec<_> =
@@ -65,7 +65,7 @@ impl Topic {
     }
 
     /// Waits for so many messages.
-    pub(super) async fn raw(&self, count: usize) -> Vec<Message> {
+    pub(crate) async fn raw(&self, count: usize) -> Vec<Message> {
         let read = async {
             let jetstream = self.jetstream().await;
             let name = &self.settings.stream;
@@ -79,13 +79,13 @@ impl Topic {
     }
 
     /// How many messages the stream holds.
-    pub(super) async fn count(&self) -> u64 {
+    pub(crate) async fn count(&self) -> u64 {
         let stream = self.jetstream().await.get_stream(&self.settings.stream).await.unwrap();
         stream.cached_info().state.messages
     }
 
     /// Makes the stream as an operator should not.
-    pub(super) async fn make_unfit(&self) {
+    pub(crate) async fn make_unfit(&self) {
         let config = Config {
             name: self.settings.stream.clone(),
             subjects: vec![format!("{}.>", self.settings.subject_prefix)],
@@ -96,7 +96,7 @@ impl Topic {
     }
 
     /// Takes the stream away.
-    pub(super) async fn remove(&self) {
+    pub(crate) async fn remove(&self) {
         self.jetstream().await.delete_stream(&self.settings.stream).await.unwrap();
     }
 
@@ -108,7 +108,7 @@ impl Topic {
 }
 
 /// A NATS server of a test's own.
-pub(super) struct Broker {
+pub(crate) struct Broker {
     folder: TempDir,
     port: u16,
     process: Option<Child>,
@@ -116,18 +116,18 @@ pub(super) struct Broker {
 
 impl Broker {
     /// One that is not running yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { folder: tempfile::tempdir().unwrap(), port, process: None }
     }
 
     /// A stream on it.
-    pub(super) fn topic(&self) -> Topic {
+    pub(crate) fn topic(&self) -> Topic {
         Topic::on(&format!("nats://127.0.0.1:{}", self.port), EventEncoding::Protobuf)
     }
 
     /// Starts it, with the data it had.
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut command = Command::new(parts::nats_server());
         command.args(["--addr", "127.0.0.1", "--jetstream", "--port", &self.port.to_string(), "--store_dir"]);
         let process = command.arg(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -135,7 +135,7 @@ impl Broker {
     }
 
     /// Kills it, as a crash would.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();

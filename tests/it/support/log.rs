@@ -158,7 +158,9 @@ async fn invitations(service: &Caller, team: &str) -> BTreeMap<String, Told> {
     let mut found = BTreeMap::new();
     loop {
         let page = service.invitations().list_invitations(request.clone()).await.done();
-        found.extend(page.invitations.into_iter().map(|invitation| (invitation.id.clone(), told_invitation(invitation))));
+        found.extend(
+            page.invitations.into_iter().map(|invitation| (invitation.id.clone(), told_invitation(invitation))),
+        );
         if page.next_page_token.is_empty() {
             return found;
         }

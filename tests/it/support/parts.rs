@@ -3,7 +3,8 @@
 /// What the environment says, or how to get it.
 #[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
 fn required(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `tools/with-servers cargo test`"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `tools/with-servers cargo test`"))
 }
 
 /// A PostgreSQL server on which databases can be made.

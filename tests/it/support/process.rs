@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU16, Ordering},
     },
+    time::Duration,
 };
 
 use tonic::transport::{Channel, Endpoint};
@@ -22,9 +23,23 @@ pub fn roster(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> 
     command
 }
 
-/// Runs a command to its end without holding up the server that it may talk to.
+/// Runs a command to its end, without holding up the server that it may talk to. It has a minute.
 pub async fn run(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().unwrap_or_else(|why| panic!("{command:?}: {why}"))).await.unwrap()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap_or_else(|why| panic!("{command:?}: {why}"));
+    let id = child.id();
+    let end = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let Ok(output) = tokio::time::timeout(Duration::from_mins(1), end).await else {
+        signal(id, "KILL");
+        panic!("{command:?} does not end");
+    };
+    output.unwrap()
+}
+
+/// Sends a process a signal by its name.
+fn signal(id: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &id.to_string()]).status().unwrap();
+    assert!(sent.success(), "kill -s {name}");
 }
 
 /// What a command printed, on both outputs, as text.
@@ -85,9 +100,7 @@ impl Process {
 
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let id = self.id().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &id]).status().unwrap();
-        assert!(sent.success(), "kill -s {name}");
+        signal(self.id(), name);
     }
 
     /// Waits for the end.

@@ -115,8 +115,7 @@ impl Caller {
     }
 
     pub async fn remove(&self, team: &str, user: &str) -> Answer<wire::RemoveMemberResponse> {
-        let request =
-            RemoveMemberRequest { team_id: team.to_owned(), user_id: user.to_owned(), ..Default::default() };
+        let request = RemoveMemberRequest { team_id: team.to_owned(), user_id: user.to_owned(), ..Default::default() };
         self.teams().remove_member(request).await
     }
 

@@ -9,11 +9,7 @@ use roster::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use super::{
-    Caller, Db,
-    clock::TestClock,
-    database::TestDatabase,
-};
+use super::{Caller, Db, clock::TestClock, database::TestDatabase};
 
 /// A running server that a test can stop and start again on the same data.
 pub struct TestServer {

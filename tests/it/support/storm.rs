@@ -22,7 +22,9 @@ pub fn services(address: SocketAddr, count: usize) -> Vec<Caller> {
 }
 
 /// Runs everything at the same time, and gives the results in the order in which they came.
-pub async fn at_once<T: Send + 'static>(work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+pub async fn at_once<T: Send + 'static>(
+    work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
     // Collected first: when the first one starts, the last one is ready.
     let work: Vec<_> = work.into_iter().collect();
     work.into_iter().collect::<JoinSet<T>>().join_all().await

@@ -141,7 +141,9 @@ impl Write {
             Self::UpdateTeam(_) => kinds == ["team_updated"],
             // As many members as there were, of whom one is the owner.
             Self::DeleteTeam(_) => match kinds {
-                [removed @ .., "team_deleted"] => removed.first().is_some() && removed.iter().all(|kind| *kind == "member_removed"),
+                [removed @ .., "team_deleted"] => {
+                    removed.first().is_some() && removed.iter().all(|kind| *kind == "member_removed")
+                }
                 _ => false,
             },
             Self::AddMember(_) => kinds == ["member_added"],

@@ -142,9 +142,9 @@ impl EventService for Obliging {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let panics = request.get_ref().team_id == "panic";
-        let first = stream::iter(panics.then(|| {
-            Ok(WatchResponse { message: Some(Message::Checkpoint(Checkpoint::default())) })
-        }));
+        let first = stream::iter(
+            panics.then(|| Ok(WatchResponse { message: Some(Message::Checkpoint(Checkpoint::default())) })),
+        );
         let then = stream::once(async move {
             tokio::task::yield_now().await;
             if panics { panic!("hunter2") } else { std::future::pending().await }
@@ -190,33 +190,30 @@ pub(super) mod raw {
         status
     }
 
-    pub(in super::super) async fn reflect_v1(fixture: &Fixture) -> Result<Vec<String>, Status> {
-        use v1::{
-            ServerReflectionRequest as Request, server_reflection_client::ServerReflectionClient as Client,
-            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    macro_rules! reflect {
+        ($name:ident, $version:ident) => {
+            /// The services that reflection tells of.
+            pub(in super::super) async fn $name(fixture: &Fixture) -> Result<Vec<String>, Status> {
+                use $version::{
+                    ServerReflectionRequest as Request, server_reflection_client::ServerReflectionClient as Client,
+                    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+                };
+                let list = Some(MessageRequest::ListServices(String::new()));
+                let request = Request { message_request: list, ..Default::default() };
+                let mut client = Client::new(fixture.channel.clone());
+                let mut answers = client.server_reflection_info(tokio_stream::once(request)).await?.into_inner();
+                match answers.message().await?.unwrap().message_response {
+                    Some(MessageResponse::ListServicesResponse(list)) => {
+                        Ok(list.service.into_iter().map(|service| service.name).collect())
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
         };
-        let request = Request { message_request: Some(MessageRequest::ListServices(String::new())), ..Default::default() };
-        let mut client = Client::new(fixture.channel.clone());
-        let mut answers = client.server_reflection_info(tokio_stream::once(request)).await?.into_inner();
-        match answers.message().await?.unwrap().message_response {
-            Some(MessageResponse::ListServicesResponse(list)) => Ok(list.service.into_iter().map(|s| s.name).collect()),
-            other => panic!("{other:?}"),
-        }
     }
 
-    pub(in super::super) async fn reflect_v1alpha(fixture: &Fixture) -> Result<Vec<String>, Status> {
-        use v1alpha::{
-            ServerReflectionRequest as Request, server_reflection_client::ServerReflectionClient as Client,
-            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
-        };
-        let request = Request { message_request: Some(MessageRequest::ListServices(String::new())), ..Default::default() };
-        let mut client = Client::new(fixture.channel.clone());
-        let mut answers = client.server_reflection_info(tokio_stream::once(request)).await?.into_inner();
-        match answers.message().await?.unwrap().message_response {
-            Some(MessageResponse::ListServicesResponse(list)) => Ok(list.service.into_iter().map(|s| s.name).collect()),
-            other => panic!("{other:?}"),
-        }
-    }
+    reflect!(reflect_v1, v1);
+    reflect!(reflect_v1alpha, v1alpha);
 
     /// A body in one piece.
     struct Full(Option<Bytes>);
