@@ -27,21 +27,23 @@ struct Step {
     output: String,
 }
 
-/// What the `console` blocks of a document hold.
+/// What the `bash` blocks of a document do, each with the `text` block that follows it.
 fn steps(document: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let (mut in_block, mut continues) = (false, false);
+    let mut steps: Vec<Step> = Vec::new();
+    let mut block = None;
     for line in document.lines() {
-        if line.starts_with("```") {
-            in_block = line == "```console";
-        } else if in_block {
-            match (line.strip_prefix("$ "), steps.last_mut()) {
-                (Some(command), _) => steps.push(Step { command: format!("{command}\n"), output: String::new() }),
-                (None, Some(Step { command, .. })) if continues => *command += &format!("{line}\n"),
-                (None, Some(Step { output, .. })) => *output += &format!("{line}\n"),
-                (None, None) => panic!("output before the first command: {line}"),
+        match (line.strip_prefix("```"), block, steps.last_mut()) {
+            (Some(""), ..) => block = None,
+            (Some("bash"), ..) => {
+                block = Some("bash");
+                steps.push(Step { command: String::new(), output: String::new() });
             }
-            continues = line.ends_with('\\');
+            (Some("text"), ..) => block = Some("text"),
+            (Some(_other), ..) => block = Some("other"),
+            (None, Some("bash"), Some(step)) => step.command += &format!("{line}\n"),
+            (None, Some("text"), Some(step)) => step.output += &format!("{line}\n"),
+            (None, Some("text"), None) => panic!("output before the first command: {line}"),
+            _ => {}
         }
     }
     steps
@@ -155,7 +157,7 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn a_difference_is_seen() {
-    let shown = steps("```console\n$ a \\\n    b\n1\n...\n4\n```\ntext\n```sh\n$ no\n```\n```console\n$ c\n```\n");
+    let shown = steps("```bash\na \\\n    b\n```\n\n```text\n1\n...\n4\n```\ntext\n```sh\nno\n```\n```bash\nc\n```\n");
     let step = |command: &str, output: &str| Step { command: command.to_owned(), output: output.to_owned() };
     assert_eq!(shown, [step("a \\\n    b\n", "1\n...\n4\n"), step("c\n", "")]);
     let check = |printed: &str| agree(&normal(&shown[0].output), &normal(printed));
