@@ -157,7 +157,6 @@ impl App {
             api: Api { store, queries, keys },
             head,
             checkpoint_interval: config.events.checkpoint_interval,
-            stopping: shutdown.draining().clone(),
             tasks: background.clone(),
         };
         let parts = Parts {

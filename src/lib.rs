@@ -9,7 +9,7 @@
 //! - [`application`]: the use cases, and who may.
 //! - [`grpc`]: the edge.
 //! - [`events`] and [`mail`]: what happens after a write.
-//! - [`app`]: how it is all put together; [`config`], [`env`], [`lifecycle`] and [`telemetry`] serve it.
+//! - [`app`]: how it is all put together; [`config`], [`env`](mod@env), [`lifecycle`] and [`telemetry`] serve it.
 
 pub mod app;
 pub mod application;

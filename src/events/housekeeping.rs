@@ -78,7 +78,9 @@ mod tests {
         }
     }
 
+    const SIX_DAYS: Duration = Duration::from_hours(6 * 24);
     const WEEK: Duration = Duration::from_hours(7 * 24);
+    const EIGHT_DAYS: Duration = Duration::from_hours(8 * 24);
 
     async fn clean(db: &TestDatabase, after: Duration, published: bool) -> Bounds {
         let housekeeping = Housekeeping {
@@ -99,12 +101,11 @@ mod tests {
             db.create_user(id).await;
         }
         sequence::advance(&db.database, 10).await.unwrap();
-        let day = Duration::from_hours(24);
-        assert_eq!(clean(&db, WEEK - day, false).await, Bounds { last: 3, purged: 0 });
-        assert_eq!(clean(&db, WEEK + day, true).await, Bounds { last: 3, purged: 0 });
+        assert_eq!(clean(&db, SIX_DAYS, false).await, Bounds { last: 3, purged: 0 });
+        assert_eq!(clean(&db, EIGHT_DAYS, true).await, Bounds { last: 3, purged: 0 });
         events::mark_published(&db.database, &[1, 3], db.env.now()).await.unwrap();
-        assert_eq!(clean(&db, WEEK + day, true).await, Bounds { last: 3, purged: 1 });
-        assert_eq!(clean(&db, WEEK + day, false).await, Bounds { last: 3, purged: 3 });
+        assert_eq!(clean(&db, EIGHT_DAYS, true).await, Bounds { last: 3, purged: 1 });
+        assert_eq!(clean(&db, EIGHT_DAYS, false).await, Bounds { last: 3, purged: 3 });
         assert!(events::after(&db.database.reader(), 0, None, 10).await.unwrap().is_empty());
     }
 }

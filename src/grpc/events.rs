@@ -6,7 +6,7 @@ use futures::Stream;
 use roster_proto::v1::{self as wire, event_service_server::EventService};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
@@ -36,8 +36,6 @@ pub struct Events {
     pub head: watch::Receiver<i64>,
     /// How long a stream is quiet before it says that it lives.
     pub checkpoint_interval: Duration,
-    /// Streams end when this is canceled.
-    pub stopping: CancellationToken,
     /// The tasks that feed streams.
     pub tasks: TaskTracker,
 }
@@ -94,7 +92,8 @@ fn read(text: &str) -> Result<i64, Error> {
     cursor::decode(text).ok_or(Error::CursorInvalid)
 }
 
-/// Feeds one stream until its reader goes away, the service stops, or the caller may not read on.
+/// Feeds one stream until its reader goes away, which is also how it ends when the server drains, or until the caller may
+/// not read on.
 struct Feed {
     service: Events,
     cx: Context,
@@ -126,10 +125,9 @@ impl From<Error> for End {
 
 impl Feed {
     async fn run(mut self, announce: bool) {
-        let (stopping, sender) = (self.service.stopping.clone(), self.sender.clone());
+        let sender = self.sender.clone();
         let end = tokio::select! {
             end = self.feed(announce) => end,
-            () = stopping.cancelled() => Err(Failure::from(EdgeError::ShuttingDown).into()),
             () = sender.closed() => Err(End::Gone),
         };
         if let Err(End::Told(failure)) = end {

@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
 ];
 
 /// Libraries that only these places may name.
-const LIBRARIES: [(&str, &[&str]); 17] = [
+const LIBRARIES: [(&str, &[&str]); 16] = [
     ("sea_orm", &["src/repository", "migrations"]),
     ("sea_orm_migration", &["src/repository/schema.rs", "migrations"]),
     ("roster_migrations", &["src/repository/schema.rs"]),
@@ -36,7 +36,6 @@ const LIBRARIES: [(&str, &[&str]); 17] = [
     ("tonic_reflection", &["src/grpc"]),
     ("tonic_types", &["src/grpc"]),
     ("tower", &["src/grpc"]),
-    ("tower_http", &["src/grpc"]),
     ("roster_proto", &["src/grpc", "src/contract"]),
     ("async_nats", &["src/events/nats"]),
     ("lettre", &["src/mail", "src/config/mail.rs"]),

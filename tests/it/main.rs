@@ -1,7 +1,8 @@
 //! The integration tests: a real server and real clients, on SQLite and on PostgreSQL.
 //!
 //! One binary, so that it links once. `support` holds what tests share; every other file is one capability.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed, and nobody is outside")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "nobody is outside")]
 
 mod support;
 
@@ -18,6 +19,7 @@ mod e11_request_ids;
 mod grpcurl;
 mod invitations;
 mod limits;
+mod nats;
 mod outage;
 mod readme;
 mod relay;

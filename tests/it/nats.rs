@@ -32,7 +32,7 @@ impl View {
     fn apply(&mut self, event: &Event) {
         let (about, version) = match event.team_id.as_str() {
             "" => (&event.user_id, event.user_version),
-            team => (&event.team_id, event.team_version),
+            _ => (&event.team_id, event.team_version),
         };
         let last = self.versions.insert(about.clone(), version);
         assert_eq!(version, last.unwrap_or(0) + 1, "{event:?}");

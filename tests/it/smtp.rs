@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use chrono::TimeDelta;
+use futures::future::join_all;
 use roster::config::{Config, MailTransportKind, SmtpSecurity};
 use roster_proto::v1::{
     self as wire, CreateInvitationRequest, DeliveryState, GetInvitationRequest, InvitationState, TeamPolicy,
@@ -14,7 +15,7 @@ use tonic::Code;
 use crate::{
     both,
     support::{
-        Db, Outcome as _, Scene, TestServer,
+        Caller, Db, Outcome as _, Scene, TestServer,
         outcome::kind,
         parts,
         process::{Process, steady_port},
@@ -222,6 +223,23 @@ both! {
         assert_eq!(sink.wait_for(1).await[0].header("To"), "fay@example.com");
     }
 
+    async fn what_is_refused_too_often_is_given_up(db: Db) {
+        let sink = Sink::start(&["--fail", "^dan@=451 4.7.1 Try again later"]).await;
+        let twice = |config: &mut Config| {
+            sink.configure(config);
+            config.mail.max_attempts = 2;
+        };
+        let s = Scene::on(TestServer::with(db, twice).await).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        s.put_off().await;
+        s.server.clock.advance(TimeDelta::seconds(5));
+        let delivery = s.delivered(&id, DeliveryState::Failed).await;
+        let error = "the mail server did not take the message: it answered 451 4.7.1 (policy or security)";
+        assert_eq!((delivery.last_error.as_str(), delivery.attempts), (error, 2));
+        // The link is as good as if it had arrived.
+        s.service().accept_new(&token, "dan").await.done();
+    }
+
     async fn what_was_canceled_before_it_was_sent_is_not_sent(db: Db) {
         let mut sink = Sink::start(&["--fail", "^dan@=451 4.7.1 Try again later"]).await;
         let s = sink.scene(db).await;
@@ -256,6 +274,26 @@ both! {
         let receivers: Vec<_> = sink.wait_for(1).await.iter().map(|mail| mail.header("To").to_owned()).collect();
         assert_eq!(receivers, ["fay@example.com"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_send_each_mail_once() {
+    let sink = Sink::start(&[]).await;
+    let s = sink.scene(Db::Postgres).await;
+    let (second, channel) = s.server.second_instance().await;
+    let there = Caller::new(channel).acting_for("ada");
+    let invite = async |n: usize| {
+        let caller = if n % 2 == 0 { s.person("ada") } else { there.clone() };
+        let email = format!("guest-{n:02}@example.com");
+        let id = caller.invite(&s.team, &email, &["member"]).await.done().invitation.unwrap().id;
+        assert_eq!(s.delivered(&id, DeliveryState::Sent).await.send_count, 1);
+        email
+    };
+    let emails = join_all((0..40).map(invite)).await;
+    let mut receivers: Vec<_> = sink.mails().iter().map(|mail| mail.header("To").to_owned()).collect();
+    receivers.sort();
+    assert_eq!(receivers, emails);
+    second.shutdown().await.unwrap();
 }
 
 /// What a mail server shows and who trusts it.

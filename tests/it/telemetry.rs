@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     trace::v1::{ResourceSpans, Span},
 };
+use roster_proto::v1::{AcceptInvitationRequest, NewUser, accept_invitation_request::Accepter};
 use serde_json::Value as Json;
 use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -17,7 +18,7 @@ use tonic::{Code, Request, Response, Status, async_trait, transport::Server};
 
 use crate::support::{
     Outcome as _,
-    process::Served,
+    process::{Served, steady_port},
     scene::{create_team, create_user},
     server::eventually,
     session::Session,
@@ -65,6 +66,43 @@ async fn the_log_has_a_line_for_a_call_and_the_cause_of_a_failure() {
     assert_eq!((&told[1]["message"], &told[1]["reason"]), (&"served".into(), &"INTERNAL".into()));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_kept_nowhere_but_in_its_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut served = Served::start(folder.path(), &[("ROSTER_TELEMETRY__LOG_FILTER", "trace")]).await;
+    let service = served.caller();
+    create_user(&service, "ada").await;
+    let team = create_team(&service, "Acme", "ada").await;
+    let invitation = service.invite(&team, "bob@example.com", &["member"]).await.done().invitation.unwrap();
+    let token = service.token(&team, &invitation.id).await;
+    let accept = AcceptInvitationRequest {
+        token: token.clone(),
+        accepter: Some(Accepter::NewUser(NewUser::default())),
+        request_id: "once".to_owned(),
+        ..Default::default()
+    };
+    service.invitations().accept_invitation(accept).await.done();
+    let damaged = AcceptInvitationRequest { token: token[1..].to_owned(), ..Default::default() };
+    service.invitations().accept_invitation(damaged).await.refused(Code::InvalidArgument, "INVALID_FIELD");
+    served.process.signal("TERM");
+    served.process.end().await;
+
+    // Its end alone would do to accept.
+    let secret = &token[token.len() - 40..];
+    let mail = std::fs::read_dir(folder.path().join("data/mail")).unwrap().next().unwrap().unwrap().path();
+    assert!(std::fs::read_to_string(mail).unwrap().contains(secret));
+    let lines = served.process.lines();
+    assert!(lines.iter().any(|line| line.contains("AcceptInvitation")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains(secret)), "{lines:#?}");
+    for entry in std::fs::read_dir(folder.path().join("data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let content = std::fs::read(&path).unwrap();
+            assert!(!content.windows(secret.len()).any(|window| window == secret.as_bytes()), "{}", path.display());
+        }
+    }
+}
+
 /// A collector of traces.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<ResourceSpans>>>);
@@ -94,9 +132,9 @@ async fn traces_arrive_at_a_collector() {
     let collector = Collector::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let mut serving = JoinSet::new();
+    let mut tasks = JoinSet::new();
     let server = Server::builder().add_service(TraceServiceServer::new(collector.clone()));
-    serving.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    tasks.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
 
     let folder = tempfile::tempdir().unwrap();
     let settings =
@@ -123,6 +161,17 @@ async fn traces_arrive_at_a_collector() {
         assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (trace.to_owned(), parent.to_owned()));
         assert_eq!((text(&span.attributes, "rpc.system"), text(&span.attributes, "rpc.method")), ("grpc", method));
     }
+}
+
+/// Traces are not worth waiting for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_collector_it_serves_and_ends_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("http://127.0.0.1:{}", steady_port());
+    let mut served = Served::start(folder.path(), &[("ROSTER_TELEMETRY__OTLP_ENDPOINT", &endpoint)]).await;
+    create_user(&served.caller(), "ada").await;
+    served.process.signal("TERM");
+    assert!(served.process.end().await.success());
 }
 
 fn hex(bytes: &[u8]) -> String {

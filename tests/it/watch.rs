@@ -208,6 +208,20 @@ both! {
         assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::PermissionDenied, "PERMISSION_DENIED"));
     }
 
+    async fn a_stream_tells_of_the_end_of_its_team(db: Db) {
+        let s = scene(db).await;
+        let mut watched = Watched::open(&s.service(), &s.team, None).await.unwrap();
+        watched.to_checkpoint().await;
+        let delete = wire::DeleteTeamRequest { team_id: s.team.clone(), ..Default::default() };
+        s.person("ada").teams().delete_team(delete).await.done();
+        for expected in ["member_removed", "member_removed", "member_removed", "team_deleted"] {
+            assert_eq!(kind(&watched.event().await), expected);
+        }
+        // Who was away when it happened learns of it too.
+        let mut late = Watched::open(&s.service(), &s.team, BEGINNING).await.unwrap();
+        assert_eq!(late.to_checkpoint().await.0.last().map(kind), Some("team_deleted"));
+    }
+
     async fn a_stream_ends_with_the_server(db: Db) {
         let mut s = scene(db).await;
         let mut watched = Watched::open(&s.service(), "", None).await.unwrap();

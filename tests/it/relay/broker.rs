@@ -43,11 +43,13 @@ impl Topic {
 
     fn on(url: &str, encoding: EventEncoding) -> Self {
         let number = format!("{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut settings = config::Nats::default();
-        settings.url = url.parse().unwrap();
-        settings.stream = format!("TEST_{number}");
-        settings.subject_prefix = format!("test.{number}.events");
-        settings.encoding = encoding;
+        let settings = config::Nats {
+            url: url.parse().unwrap(),
+            stream: format!("TEST_{number}"),
+            subject_prefix: format!("test.{number}.events"),
+            encoding,
+            ..config::Nats::default()
+        };
         Self { settings }
     }
 
