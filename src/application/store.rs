@@ -117,7 +117,9 @@ impl Store {
         let (begun, mut retries) = (Instant::now(), 0);
         loop {
             match self.attempt(cx, options, key.as_ref(), command).await {
-                Err(Attempt::Before(error)) if error.is_transient() && retries < MAX_RETRIES && begun.elapsed() < RETRY_FOR => {
+                Err(Attempt::Before(error))
+                    if error.is_transient() && retries < MAX_RETRIES && begun.elapsed() < RETRY_FOR =>
+                {
                     retries += 1;
                     tracing::debug!(retries, %error, "running the transaction again");
                     let most = Duration::from_millis(10 << retries);

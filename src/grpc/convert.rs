@@ -12,13 +12,13 @@ pub(super) mod user;
 
 use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 
-use chrono::{DateTime, Utc};
-use prost_types::Timestamp;
 use super::status::{EdgeError, Failure};
 use crate::{
     application::WriteOptions,
     domain::{Invalid, RoleId},
 };
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
 
 /// The most roles that one request gives.
 const MAX_ROLES: usize = 20;

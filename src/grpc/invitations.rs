@@ -15,7 +15,11 @@ use crate::{
         invitations::{CancelInvitation, CreateInvitation, ResendInvitation},
         respond::{AcceptInvitation, Accepter, DeclineInvitation},
     },
-    domain::{Email, InvitationId, label::Labels, text::{DisplayName, Message}},
+    domain::{
+        Email, InvitationId,
+        label::Labels,
+        text::{DisplayName, Message},
+    },
     repository::invitations::Page,
 };
 
@@ -232,7 +236,12 @@ fn accepter(
                 email => v.field("new_user.email", Email::parse(email)).map(Some),
             };
             let display_name = v.field("new_user.display_name", DisplayName::parse(&new.display_name));
-            Some(Accepter::New { id: id?, email: email?, email_verified: new.email_verified, display_name: display_name? })
+            Some(Accepter::New {
+                id: id?,
+                email: email?,
+                email_verified: new.email_verified,
+                display_name: display_name?,
+            })
         }
     }
 }

@@ -16,7 +16,10 @@ pub struct RolesOfTeams(pub Api);
 
 #[async_trait]
 impl RoleService for RolesOfTeams {
-    async fn get_role(&self, request: Request<wire::GetRoleRequest>) -> Result<Response<wire::GetRoleResponse>, Status> {
+    async fn get_role(
+        &self,
+        request: Request<wire::GetRoleRequest>,
+    ) -> Result<Response<wire::GetRoleResponse>, Status> {
         serve(request, async |cx, request| {
             let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();

@@ -51,7 +51,10 @@ impl TeamService for Teams {
         .await
     }
 
-    async fn get_team(&self, request: Request<wire::GetTeamRequest>) -> Result<Response<wire::GetTeamResponse>, Status> {
+    async fn get_team(
+        &self,
+        request: Request<wire::GetTeamRequest>,
+    ) -> Result<Response<wire::GetTeamResponse>, Status> {
         use wire::get_team_request::Key;
 
         serve(request, async |cx, request| {

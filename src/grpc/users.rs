@@ -39,7 +39,10 @@ impl UserService for Users {
         .await
     }
 
-    async fn get_user(&self, request: Request<wire::GetUserRequest>) -> Result<Response<wire::GetUserResponse>, Status> {
+    async fn get_user(
+        &self,
+        request: Request<wire::GetUserRequest>,
+    ) -> Result<Response<wire::GetUserResponse>, Status> {
         use wire::get_user_request::Key;
 
         serve(request, async |cx, request| {

@@ -36,8 +36,8 @@ impl Storm {
     async fn new(db: Db) -> Self {
         let patient = |config: &mut roster::config::Config| {
             config.server.max_in_flight = 100_000;
-            config.server.max_deadline = Duration::from_secs(600);
-            config.database.acquire_timeout = Duration::from_secs(600);
+            config.server.max_deadline = Duration::from_mins(10);
+            config.database.acquire_timeout = Duration::from_mins(10);
         };
         let scene = Scene::on(TestServer::with(db, patient).await).await;
         for n in 0..USERS {

@@ -75,13 +75,12 @@ impl Lane {
 
     /// Everybody is in, with some role, and somebody is the owner: who, is the answer.
     async fn set_up(&mut self) -> String {
-        let mut members = match self.service.list(&self.team).await {
-            Ok(listed) => listed.into_inner().members,
-            Err(_) => {
-                let owner = self.person(rand::random_range(0..PEOPLE));
-                self.team = create_team(&self.service, "Fought over", &owner).await;
-                self.service.list(&self.team).await.done().members
-            }
+        let mut members = if let Ok(listed) = self.service.list(&self.team).await {
+            listed.into_inner().members
+        } else {
+            let owner = self.person(rand::random_range(0..PEOPLE));
+            self.team = create_team(&self.service, "Fought over", &owner).await;
+            self.service.list(&self.team).await.done().members
         };
         for person in (0..PEOPLE).map(|n| self.person(n)) {
             if !members.iter().any(|member| user_of(member) == person) {

@@ -219,7 +219,7 @@ both! {
         let log = Log::read(&service).await;
         end.send(Some(log.events.len())).unwrap();
         let seen = readers.join_all().await;
-        let caught_up = started.elapsed() - written;
+        let caught_up = started.elapsed().checked_sub(written).unwrap();
         assert!(caught_up < STALLED, "readers were {caught_up:?} behind");
 
         for seen in &seen {

@@ -180,10 +180,10 @@ both! {
         let services = storm::services(server.address(), 8);
         let longest = if db == Db::Postgres { Duration::from_millis(400) } else { Duration::from_millis(40) };
         let session = Session::open(&direct).await;
-        let mut all = writes("storm", &teams, parts::count(400, 12_000));
+        let mut all = writes("storm", &teams, parts::count(240, 12_000));
         let mut acknowledged = send(&services, &Arc::new(all.clone()), Some(longest)).await;
         no_session_is_abandoned(db, &session).await;
-        for wave in 0..parts::count(6, 170) {
+        for wave in 0..parts::count(5, 170) {
             let wave = writes(&format!("wave-{wave}"), &teams, CALLERS);
             let patience = longest.mul_f64(0.15 * rand::random::<f64>());
             acknowledged.extend(leave_together(&services, &wave, patience).await);
@@ -198,7 +198,7 @@ both! {
         for (id, answer) in &acknowledged {
             assert_eq!(&again[id], answer, "{id} is answered as it was");
         }
-        let next = Arc::new(writes("next", &teams, 4 * CALLERS));
+        let next = Arc::new(writes("next", &teams, CALLERS));
         assert_eq!(send(&services, &next, None).await.len(), next.len());
         no_session_is_abandoned(db, &session).await;
         session.close().await;

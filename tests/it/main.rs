@@ -3,6 +3,16 @@
 //! One binary, so that it links once. `support` holds what tests share; every other file is one capability.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "nobody is outside")]
+#![expect(
+    clippy::assigning_clones,
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::match_same_arms,
+    clippy::needless_for_each,
+    clippy::needless_pass_by_value,
+    reason = "in a test the plain form is the better one"
+)]
 
 mod support;
 

@@ -8,7 +8,9 @@ use roster_proto::events::v1::{Event, MemberState, event::Payload};
 use crate::{
     both,
     relay::broker::{Broker, Received, Topic},
-    support::{Db, Outcome as _, Scene, TestServer, outcome::kind, scene::create_team, server::eventually, session::Session},
+    support::{
+        Db, Outcome as _, Scene, TestServer, outcome::kind, scene::create_team, server::eventually, session::Session,
+    },
 };
 
 /// A server that publishes to a stream of the test's own.

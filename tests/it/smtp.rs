@@ -283,7 +283,7 @@ async fn two_instances_send_each_mail_once() {
     let (second, channel) = s.server.second_instance().await;
     let there = Caller::new(channel).acting_for("ada");
     let invite = async |n: usize| {
-        let caller = if n % 2 == 0 { s.person("ada") } else { there.clone() };
+        let caller = if n.is_multiple_of(2) { s.person("ada") } else { there.clone() };
         let email = format!("guest-{n:02}@example.com");
         let id = caller.invite(&s.team, &email, &["member"]).await.done().invitation.unwrap().id;
         assert_eq!(s.delivered(&id, DeliveryState::Sent).await.send_count, 1);

@@ -139,14 +139,14 @@ async fn traces_arrive_at_a_collector() {
     let folder = tempfile::tempdir().unwrap();
     let settings =
         [("ROSTER_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("ROSTER_TELEMETRY__SERVICE_NAME", "members")];
-    let mut served = Served::start(folder.path(), &settings).await;
+    let mut roster = Served::start(folder.path(), &settings).await;
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-    let caller = served.caller().saying("traceparent", &format!("00-{trace}-{parent}-01"));
+    let caller = roster.caller().saying("traceparent", &format!("00-{trace}-{parent}-01"));
     create_user(&caller, "ada").await;
     caller.list("not-a-team").await.refused(Code::InvalidArgument, "INVALID_FIELD");
     // At its end it hands over what it has.
-    served.process.signal("TERM");
-    assert!(served.process.end().await.success());
+    roster.process.signal("TERM");
+    assert!(roster.process.end().await.success());
 
     let received = collector.0.lock().await;
     for resource in received.iter() {

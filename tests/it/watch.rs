@@ -48,7 +48,7 @@ impl Watched {
     }
 
     /// All events up to the next sign of life, and its cursor.
-    async fn to_checkpoint(&mut self) -> (Vec<Event>, String) {
+    async fn until_checkpoint(&mut self) -> (Vec<Event>, String) {
         let mut events = Vec::new();
         loop {
             match self.message().await.unwrap() {
@@ -68,10 +68,12 @@ impl Watched {
     }
 }
 
-/// A server whose streams soon say that they live.
+/// A server whose streams soon say that they live, and whose first eight events have their places.
 async fn scene(db: Db) -> Scene {
     let quick = |config: &mut roster::config::Config| config.events.checkpoint_interval = Duration::from_millis(20);
-    Scene::on(TestServer::with(db, quick).await).await
+    let s = Scene::on(TestServer::with(db, quick).await).await;
+    everything(&s.service(), 8).await;
+    s
 }
 
 /// Everything that happened, once as many events as `least` are there.
@@ -88,6 +90,7 @@ async fn busy(s: &Scene, rounds: usize) {
 }
 
 /// After the event with this cursor.
+#[expect(clippy::unnecessary_wraps, reason = "as a request holds it")]
 fn after(cursor: &str) -> Option<Start> {
     Some(Start::Cursor(cursor.to_owned()))
 }
@@ -97,9 +100,8 @@ const BEGINNING: Option<Start> = Some(Start::FromBeginning(true));
 both! {
     async fn from_now_begins_with_a_checkpoint(db: Db) {
         let s = scene(db).await;
-        everything(&s.service(), 8).await;
         let mut watched = Watched::open(&s.service(), "", None).await.unwrap();
-        let (before, cursor) = watched.to_checkpoint().await;
+        let (before, cursor) = watched.until_checkpoint().await;
         assert_eq!(before, []);
         s.person("ada").remove(&s.team, "carol").await.done();
         let removed = watched.event().await;
@@ -121,7 +123,7 @@ both! {
         let service = s.service();
         join_all(starts.into_iter().map(async |(start, missing)| {
             let mut watched = Watched::open(&service, "", start.clone()).await.unwrap();
-            let (events, checkpoint) = watched.to_checkpoint().await;
+            let (events, checkpoint) = watched.until_checkpoint().await;
             assert_eq!(events, missing, "{start:?}");
             assert_eq!(&checkpoint, cursors.last().unwrap());
         }))
@@ -137,7 +139,7 @@ both! {
         }
         let all = everything(&s.service(), 14).await;
         let mut watched = Watched::open(&s.service(), &other, BEGINNING).await.unwrap();
-        let (events, checkpoint) = watched.to_checkpoint().await;
+        let (events, checkpoint) = watched.until_checkpoint().await;
         assert_eq!(events.iter().map(kind).collect::<Vec<_>>(), ["team_created", "member_added", "member_added", "member_added"]);
         assert!(events.iter().all(|event| event.team_id == other));
         // A quiet team's reader comes forward with everybody else's events.
@@ -149,7 +151,7 @@ both! {
         let last = everything(&s.service(), 8).await.pop().unwrap();
         let mut watched = Watched::open(&s.service(), "", after(&last.position)).await.unwrap();
         for _ in 0..3 {
-            assert_eq!(watched.to_checkpoint().await, (Vec::new(), last.position.clone()));
+            assert_eq!(watched.until_checkpoint().await, (Vec::new(), last.position.clone()));
         }
     }
 
@@ -167,12 +169,11 @@ both! {
 
     async fn a_cursor_before_what_is_retained_has_expired(db: Db) {
         let s = scene(db).await;
-        everything(&s.service(), 8).await;
         s.server.clock.advance(chrono::TimeDelta::days(8));
         s.person("ada").remove(&s.team, "carol").await.done();
         let all = everything(&s.service(), 9).await;
         let mut late = Watched::open(&s.service(), "", None).await.unwrap();
-        late.to_checkpoint().await;
+        late.until_checkpoint().await;
         purge(&s).await;
 
         for gone in [cursor::encode(0), all[6].position.clone()] {
@@ -184,7 +185,7 @@ both! {
         // The last event that is gone was seen by whoever has its cursor; and who is up to date goes on.
         for start in [BEGINNING, after(&all[7].position)] {
             let mut watched = Watched::open(&s.service(), "", start).await.unwrap();
-            assert_eq!(watched.to_checkpoint().await.0, all[8..]);
+            assert_eq!(watched.until_checkpoint().await.0, all[8..]);
         }
         s.person("ada").remove(&s.team, "bob").await.done();
         assert_eq!(kind(&late.event().await), "member_removed");
@@ -211,7 +212,7 @@ both! {
     async fn a_stream_tells_of_the_end_of_its_team(db: Db) {
         let s = scene(db).await;
         let mut watched = Watched::open(&s.service(), &s.team, None).await.unwrap();
-        watched.to_checkpoint().await;
+        watched.until_checkpoint().await;
         let delete = wire::DeleteTeamRequest { team_id: s.team.clone(), ..Default::default() };
         s.person("ada").teams().delete_team(delete).await.done();
         for expected in ["member_removed", "member_removed", "member_removed", "team_deleted"] {
@@ -219,13 +220,13 @@ both! {
         }
         // Who was away when it happened learns of it too.
         let mut late = Watched::open(&s.service(), &s.team, BEGINNING).await.unwrap();
-        assert_eq!(late.to_checkpoint().await.0.last().map(kind), Some("team_deleted"));
+        assert_eq!(late.until_checkpoint().await.0.last().map(kind), Some("team_deleted"));
     }
 
     async fn a_stream_ends_with_the_server(db: Db) {
         let mut s = scene(db).await;
         let mut watched = Watched::open(&s.service(), "", None).await.unwrap();
-        watched.to_checkpoint().await;
+        watched.until_checkpoint().await;
         let (end, ()) = tokio::join!(watched.end(), s.server.stop());
         assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
     }
@@ -257,9 +258,9 @@ async fn what_one_instance_writes_another_streams() {
     let (second, channel) = s.server.second_instance().await;
     let there = Caller::new(channel);
     let mut on_second = Watched::open(&there, "", None).await.unwrap();
-    on_second.to_checkpoint().await;
+    on_second.until_checkpoint().await;
     let mut on_first = Watched::open(&s.service(), "", None).await.unwrap();
-    on_first.to_checkpoint().await;
+    on_first.until_checkpoint().await;
     s.person("ada").remove(&s.team, "carol").await.done();
     there.clone().acting_for("ada").remove(&s.team, "bob").await.done();
     for watched in [&mut on_first, &mut on_second] {

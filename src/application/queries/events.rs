@@ -2,11 +2,11 @@
 
 use super::Queries;
 use crate::{
-    application::{Context, Error, Result, authorize, revision::Consistency},
+    application::{Context, Error, Missing, Result, authorize, revision::Consistency},
     domain::{TeamId, permission::ReadEvents},
     repository::{
         events::{self, StoredEvent},
-        sequence,
+        sequence, teams,
     },
 };
 
@@ -33,9 +33,15 @@ pub struct EventPage {
 }
 
 impl Queries {
-    /// Whether the caller may read the events of this team; of all teams for `None`, which is not for a person.
+    /// Whether the caller may read the events of this team; of all teams for `None`, which is not for a person. A service
+    /// may read those of a deleted team too: the last of them are how it learns of the end.
     pub async fn check_events(&self, cx: &Context, team: Option<TeamId>) -> Result<()> {
         match team {
+            Some(team) if cx.principal.person.is_none() => {
+                authorize::check_scope::<ReadEvents>(&cx.principal)?;
+                let version = teams::version(&self.reader, team).await?;
+                version.map(drop).ok_or_else(|| Error::Missing(Missing::Team(team.to_string())))
+            }
             Some(team) => self.authorize::<ReadEvents>(cx, team, &Consistency::Full).await.map(drop),
             None => authorize::for_self::<ReadEvents>(cx, None),
         }

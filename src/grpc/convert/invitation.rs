@@ -18,7 +18,8 @@ use crate::{
 pub(in crate::grpc) fn message(invitation: &Invitation, now: DateTime<Utc>) -> wire::Invitation {
     let own = invitation.grants.iter().filter(|(team, _)| **team == invitation.team_id);
     let others = invitation.grants.iter().filter(|(team, _)| **team != invitation.team_id);
-    let grant = |(team, roles): (&_, &BTreeSet<_>)| wire::Grant { team_id: ToString::to_string(team), role_ids: texts(roles) };
+    let grant =
+        |(team, roles): (&_, &BTreeSet<_>)| wire::Grant { team_id: ToString::to_string(team), role_ids: texts(roles) };
     wire::Invitation {
         id: invitation.id.to_string(),
         team_id: invitation.team_id.to_string(),

@@ -95,7 +95,8 @@ fn set_policy(violations: &mut Violations, patch: &mut TeamPatch, field: &str, k
     match key {
         "policy.invitation_ttl" => patch.invitation_ttl = violations.field(field, ttl(message.invitation_ttl.as_ref())),
         "policy.allowed_email_domains" => {
-            patch.allowed_email_domains = violations.field(field, AllowedDomains::parse(&message.allowed_email_domains));
+            patch.allowed_email_domains =
+                violations.field(field, AllowedDomains::parse(&message.allowed_email_domains));
         }
         "policy.max_members" => patch.max_members = violations.field(field, limit(message.max_members)),
         "policy.max_pending_invitations" => {
@@ -126,7 +127,9 @@ fn paths(violations: &mut Violations, mask: Option<&FieldMask>, team: &wire::Tea
     let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else { return populated(team) };
     let mut chosen = Vec::new();
     for path in &mask.paths {
-        let matching = |known: &&&str| path == "*" || **known == path || known.strip_prefix("policy.").is_some() && path == "policy";
+        let matching = |known: &&&str| {
+            path == "*" || **known == path || known.strip_prefix("policy.").is_some() && path == "policy"
+        };
         let found: Vec<&'static str> = MUTABLE.iter().filter(matching).copied().collect();
         if found.is_empty() {
             let immutable = IMMUTABLE.contains(&path.as_str());

@@ -41,14 +41,13 @@ pub(super) async fn call(address: SocketAddr, path: &str, headers: &[(&'static s
         let (response, mut sending) = client.send_request(request.body(()).unwrap(), false).unwrap();
         sending.send_data(Bytes::from(body), true).unwrap();
         let (head, mut body) = response.await.unwrap().into_parts();
-        let status = match Status::from_header_map(&head.headers) {
-            Some(status) => status,
-            None => {
-                while let Some(data) = body.data().await {
-                    body.flow_control().release_capacity(data.unwrap().len()).unwrap();
-                }
-                Status::from_header_map(&body.trailers().await.unwrap().unwrap()).unwrap()
+        let status = if let Some(status) = Status::from_header_map(&head.headers) {
+            status
+        } else {
+            while let Some(data) = body.data().await {
+                body.flow_control().release_capacity(data.unwrap().len()).unwrap();
             }
+            Status::from_header_map(&body.trailers().await.unwrap().unwrap()).unwrap()
         };
         Answer { headers: head.headers, status }
     };

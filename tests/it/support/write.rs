@@ -5,8 +5,8 @@ use std::time::Duration;
 use prost::Message;
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, AddMemberRequest, CreateInvitationRequest, CreateTeamRequest,
-    CreateUserRequest, DeleteTeamRequest, DeliveryChannel, NewUser, RemoveMemberRequest, TransferOwnershipRequest,
-    UpdateTeamRequest, accept_invitation_request::Accepter,
+    CreateUserRequest, DeleteTeamRequest, DeliveryChannel, NewUser, RemoveMemberRequest, UpdateTeamRequest,
+    accept_invitation_request::Accepter,
 };
 use tonic::{Request, Response, Status};
 
@@ -21,7 +21,6 @@ pub enum Write {
     DeleteTeam(DeleteTeamRequest),
     AddMember(AddMemberRequest),
     RemoveMember(RemoveMemberRequest),
-    Transfer(TransferOwnershipRequest),
     Invite(CreateInvitationRequest),
     Accept(AcceptInvitationRequest),
 }
@@ -86,15 +85,6 @@ impl Write {
         })
     }
 
-    pub fn transfer(request_id: &str, team: &str, new_owner: &str) -> Self {
-        Self::Transfer(TransferOwnershipRequest {
-            team_id: team.to_owned(),
-            new_owner_user_id: new_owner.to_owned(),
-            request_id: request_id.to_owned(),
-            ..Default::default()
-        })
-    }
-
     /// Without a mail, whose sending would make another event.
     pub fn invite(request_id: &str, team: &str, email: &str, role: &str) -> Self {
         Self::Invite(CreateInvitationRequest {
@@ -127,7 +117,6 @@ impl Write {
             Self::DeleteTeam(request) => &request.request_id,
             Self::AddMember(request) => &request.request_id,
             Self::RemoveMember(request) => &request.request_id,
-            Self::Transfer(request) => &request.request_id,
             Self::Invite(request) => &request.request_id,
             Self::Accept(request) => &request.request_id,
         }
@@ -142,13 +131,12 @@ impl Write {
             // As many members as there were, of whom one is the owner.
             Self::DeleteTeam(_) => match kinds {
                 [removed @ .., "team_deleted"] => {
-                    removed.first().is_some() && removed.iter().all(|kind| *kind == "member_removed")
+                    !removed.is_empty() && removed.iter().all(|kind| *kind == "member_removed")
                 }
                 _ => false,
             },
             Self::AddMember(_) => kinds == ["member_added"],
             Self::RemoveMember(_) => kinds == ["member_removed"],
-            Self::Transfer(_) => kinds == ["ownership_transferred"],
             Self::Invite(_) => kinds == ["invitation_created"],
             Self::Accept(_) => kinds == ["user_created", "invitation_accepted", "member_added"],
         }
@@ -168,7 +156,6 @@ impl Write {
             Self::DeleteTeam(request) => bytes(caller.teams().delete_team(timed(request, deadline)).await),
             Self::AddMember(request) => bytes(caller.teams().add_member(timed(request, deadline)).await),
             Self::RemoveMember(request) => bytes(caller.teams().remove_member(timed(request, deadline)).await),
-            Self::Transfer(request) => bytes(caller.teams().transfer_ownership(timed(request, deadline)).await),
             Self::Invite(request) => bytes(caller.invitations().create_invitation(timed(request, deadline)).await),
             Self::Accept(request) => bytes(caller.invitations().accept_invitation(timed(request, deadline)).await),
         }
