@@ -3,7 +3,7 @@
 mod greeting;
 mod migrate;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,8 +29,8 @@ use crate::{
 
 pub use migrate::{Migrate, migrate};
 
-/// How long the work behind the calls may take to stop once the last call has ended.
-const BACKGROUND: Duration = Duration::from_secs(5);
+/// How long the writes, and then the work in the background, may take to end once the last call has ended.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,9 @@ pub enum Error {
     /// Signals cannot be listened to.
     #[error("cannot listen to signals")]
     Signals(#[source] io::Error),
+    /// Something that works in the background has ended; the log says why.
+    #[error("something that the service cannot do without has ended")]
+    Broken,
     /// The server stopped in a way that it never should.
     #[error("the server stopped unexpectedly")]
     Stopped(#[from] tokio::task::JoinError),
@@ -149,7 +152,7 @@ impl App {
                 max_attempts: config.mail.max_attempts,
             },
         };
-        worker.start(&background, head.clone(), stop_background.clone());
+        worker.start(&background, head.clone(), &stop_background);
 
         let health = Health::new().await?;
         let queries = Queries::new(&database, env.clone(), roles, links);
@@ -207,27 +210,40 @@ impl Ends {
     async fn run(self, listener: TcpListener, parts: Parts, drain_delay: Duration) -> Result<(), Error> {
         let served = tokio::select! {
             served = server::serve(listener, parts, self.shutdown.draining().clone()) => served,
-            () = self.accompany(drain_delay) => Ok(()),
+            never = self.accompany(drain_delay) => match never {},
         };
+        let broken = self.stop_background.is_cancelled();
         // A write goes on when its call was cut off, and its events want to be published.
-        self.writes.close();
-        self.writes.wait().await;
+        end_of("writes", &self.writes).await;
         self.stop_background.cancel();
-        self.background.close();
-        if tokio::time::timeout(BACKGROUND, self.background.wait()).await.is_err() {
-            tracing::warn!("stopping although something in the background has not come to its end");
-        }
+        end_of("background", &self.background).await;
         self.database.close().await?;
-        Ok(served?)
+        served?;
+        if broken { Err(Error::Broken) } else { Ok(()) }
     }
 
-    /// Keeps health in step while the server serves; does not end by itself.
-    async fn accompany(&self, drain_delay: Duration) {
+    /// Keeps health in step while the server serves, and asks for the end when something essential has ended.
+    async fn accompany(&self, drain_delay: Duration) -> Infallible {
         let ping = || self.database.ping();
+        let lookout = async {
+            self.stop_background.cancelled().await;
+            tracing::error!("something that works in the background has ended: stopping");
+            self.shutdown.request();
+        };
         tokio::join!(
             self.shutdown.conduct(drain_delay, self.health.stop()),
             self.health.follow(ping, self.stop_background.clone()),
+            lookout,
         );
+        std::future::pending().await
+    }
+}
+
+/// Waits for tasks, but not for ever.
+async fn end_of(what: &str, tasks: &TaskTracker) {
+    tasks.close();
+    if tokio::time::timeout(PATIENCE, tasks.wait()).await.is_err() {
+        tracing::warn!(what, "stopping although not everything has come to its end");
     }
 }
 

@@ -27,7 +27,7 @@ use std::{fmt, sync::Arc};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config, env::Env, repository::Database};
+use crate::{config, env::Env, lifecycle::spawn_essential, repository::Database};
 use dispatcher::Dispatcher;
 use housekeeping::Housekeeping;
 use leadership::Leadership;
@@ -75,15 +75,15 @@ impl Relay {
             retention: settings.retention,
             published: publisher.is_some(),
         };
-        tasks.spawn(housekeeping.run(stop.clone()));
+        spawn_essential(tasks, stop, housekeeping.run(stop.clone()));
         if let Some(publisher) = publisher {
             let window = settings.nats.window;
             let dispatcher =
                 Dispatcher { database: database.clone(), env, leadership: leadership.clone(), publisher, window };
-            tasks.spawn(dispatcher.run(news, stop.clone()));
+            spawn_essential(tasks, stop, dispatcher.run(news, stop.clone()));
         }
         let sequencer = Sequencer { database, leadership, poll_interval: settings.poll_interval, head, lead };
-        tasks.spawn(sequencer.run(written, stop.clone()));
+        spawn_essential(tasks, stop, sequencer.run(written, stop.clone()));
         last_position
     }
 }

@@ -10,7 +10,7 @@
 use std::{io, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The stages of the end. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +64,16 @@ impl Shutdown {
             never = watch => never,
         }
     }
+}
+
+/// Starts a task that the service cannot do without: when it ends, be it by a panic, `stop` is canceled, which ends the
+/// others and is noticed.
+pub fn spawn_essential(tasks: &TaskTracker, stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
+    let all_for_one = stop.clone().drop_guard();
+    tasks.spawn(async move {
+        let _all_for_one = all_for_one;
+        work.await;
+    });
 }
 
 /// The signals that ask for the end.
@@ -121,6 +131,17 @@ mod tests {
         };
         tokio::join!(shutdown.conduct(delay, withdraw), asking);
         assert!(shutdown.draining().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn what_is_essential_takes_the_others_along() {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        spawn_essential(&tasks, &stop, stop.clone().cancelled_owned());
+        assert!(!stop.is_cancelled());
+        spawn_essential(&tasks, &stop, async { panic!("a defect") });
+        stop.cancelled().await;
+        tasks.close();
+        tasks.wait().await;
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use crate::{
     },
     domain::{Invitation, Principal, Roles, Team, link::Links},
     env::Env,
+    lifecycle::spawn_essential,
     repository::{
         Database, invitations,
         mails::{self, Mail},
@@ -76,9 +77,10 @@ impl std::fmt::Debug for Worker {
 
 impl Worker {
     /// Starts sending; `head` changes when there may be something new.
-    pub fn start(self, tasks: &TaskTracker, mut head: watch::Receiver<i64>, stop: CancellationToken) {
-        tasks.spawn(async move {
-            while !stop.is_cancelled() {
+    pub fn start(self, tasks: &TaskTracker, mut head: watch::Receiver<i64>, stop: &CancellationToken) {
+        let stopping = stop.clone();
+        spawn_essential(tasks, stop, async move {
+            while !stopping.is_cancelled() {
                 let sent = self.send_due().await;
                 match sent {
                     Ok(0) => {}
@@ -86,9 +88,9 @@ impl Worker {
                     Err(error) => tracing::warn!(%error, "mails cannot be taken or recorded; trying again"),
                 }
                 tokio::select! {
-                    () = stop.cancelled() => {}
+                    () = stopping.cancelled() => {}
                     () = tokio::time::sleep(self.settings.poll_interval) => {}
-                    // An error means that the sequencer has stopped, and so will this worker.
+                    // An error means that the sequencer has ended, and then so will this worker.
                     _ = head.changed() => {}
                 }
             }

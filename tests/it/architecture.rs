@@ -20,8 +20,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("telemetry", &["config"]),
     ("repository", &["contract", "domain"]),
     ("application", &["domain", "env", "repository"]),
-    ("mail", &["application", "config", "domain", "env", "repository"]),
-    ("events", &["config", "contract", "domain", "env", "repository"]),
+    ("mail", &["application", "config", "domain", "env", "lifecycle", "repository"]),
+    ("events", &["config", "contract", "domain", "env", "lifecycle", "repository"]),
     ("grpc", &["application", "config", "contract", "domain", "env", "repository"]),
     ("app", &["application", "config", "domain", "env", "events", "grpc", "lifecycle", "mail", "repository"]),
 ];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all, stream};
 use roster::{
     domain::cursor,
     repository::{self, sequence},
@@ -174,7 +174,7 @@ both! {
         let all = everything(&s.service(), 9).await;
         let mut late = Watched::open(&s.service(), "", None).await.unwrap();
         late.until_checkpoint().await;
-        purge(&s).await;
+        assert_eq!(purge(&s).await, 8);
 
         for gone in [cursor::encode(0), all[6].position.clone()] {
             let refused = Watched::open(&s.service(), "", after(&gone)).await.err().unwrap();
@@ -189,6 +189,29 @@ both! {
         }
         s.person("ada").remove(&s.team, "bob").await.done();
         assert_eq!(kind(&late.event().await), "member_removed");
+    }
+
+    async fn a_reader_that_falls_behind_is_told(db: Db) {
+        let s = scene(db).await;
+        // More than is read ahead for one reader, by far.
+        large(&s.service(), &s.team, 450, 16).await;
+        let all = everything(&s.service(), 458).await;
+        let mut slow = Watched::open(&s.service(), "", BEGINNING).await.unwrap();
+        assert_eq!(slow.event().await, all[0]);
+        s.server.clock.advance(chrono::TimeDelta::days(8));
+        assert_eq!(purge(&s).await, 458);
+        // What it gets has no gap, and ends where the events are gone.
+        let mut read = 1;
+        let end = loop {
+            match slow.message().await {
+                Ok(Message::Event(event)) => assert_eq!(event, all[read]),
+                Ok(other) => panic!("{other:?}"),
+                Err(end) => break end,
+            }
+            read += 1;
+        };
+        assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
+        assert!(read < all.len());
     }
 
     async fn a_person_watches_their_own_team_while_they_may(db: Db) {
@@ -232,8 +255,8 @@ both! {
     }
 }
 
-/// Deletes what is older than seven days, as is done about once a minute.
-async fn purge(s: &Scene) {
+/// Deletes what is older than seven days, as is done about once a minute. Answers how many events that were.
+async fn purge(s: &Scene) -> u64 {
     let url = match s.server.database.url.strip_prefix("sqlite://") {
         // The file is the server's alone; by another name it has another lock.
         Some(path) => {
@@ -248,8 +271,25 @@ async fn purge(s: &Scene) {
         repository::database::Options { url, max_connections: 2, acquire_timeout: timeout, statement_timeout: timeout };
     let database = repository::Database::open(options).await.unwrap();
     let cutoff = s.server.clock.env().now() - chrono::TimeDelta::days(7);
-    assert_eq!(sequence::purge(&database, cutoff, false).await.unwrap(), 8);
+    let purged = sequence::purge(&database, cutoff, false).await.unwrap();
     database.close().await.unwrap();
+    purged
+}
+
+/// Makes large events, of some 500 bytes for each of `size`, at most 32.
+async fn large(service: &Caller, team: &str, count: usize, size: usize) {
+    let invite = async |n: usize| {
+        let request = wire::CreateInvitationRequest {
+            team_id: team.to_owned(),
+            email: format!("guest-{n}@example.com"),
+            role_ids: vec!["member".to_owned()],
+            metadata: (0..size).map(|key| (format!("key-{key}"), "x".repeat(500))).collect(),
+            delivery_channel: wire::DeliveryChannel::LinkOnly.into(),
+            ..Default::default()
+        };
+        service.invitations().create_invitation(request).await.done();
+    };
+    stream::iter(0..count).map(invite).buffer_unordered(20).collect::<Vec<_>>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -283,20 +323,7 @@ async fn slow_readers_are_waited_for_in_bounded_memory() {
     create_user(&service, "ada").await;
     let team = create_team(&service, "Acme", "ada").await;
     // Some 4 MiB of events: more than is read ahead for one reader, by far.
-    let invite = async |n: usize| {
-        let request = wire::CreateInvitationRequest {
-            team_id: team.clone(),
-            email: format!("guest-{n}@example.com"),
-            role_ids: vec!["member".to_owned()],
-            metadata: (0..8).map(|key| (format!("key-{key}"), "x".repeat(500))).collect(),
-            delivery_channel: wire::DeliveryChannel::LinkOnly.into(),
-            ..Default::default()
-        };
-        service.invitations().create_invitation(request).await.done();
-    };
-    for chunk in (0..400).collect::<Vec<_>>().chunks(20) {
-        join_all(chunk.iter().map(|n| invite(*n))).await;
-    }
+    large(&service, &team, 400, 8).await;
     let request = wire::DeleteTeamRequest { team_id: team.clone(), ..Default::default() };
     service.clone().acting_for("ada").teams().delete_team(request).await.done();
     let all = everything(&service, 805).await;
