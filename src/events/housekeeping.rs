@@ -49,10 +49,14 @@ impl Housekeeping {
         let now = self.env.now();
         // Without a cutoff, because it would be before all time, events stay for ever.
         let cutoff = TimeDelta::from_std(self.retention).ok().and_then(|retention| now.checked_sub_signed(retention));
-        let events = match cutoff {
-            Some(cutoff) => sequence::purge(&self.database, cutoff, self.published).await?,
-            None => 0,
-        };
+        let mut events = 0;
+        while let Some(cutoff) = cutoff {
+            let deleted = sequence::purge(&self.database, cutoff, self.published).await?;
+            events += deleted;
+            if deleted < sequence::PURGE_BATCH.unsigned_abs() {
+                break;
+            }
+        }
         let answers = idempotency::purge(&self.database, now).await?;
         tracing::debug!(events, answers, "deleted what is not retained any more");
         Ok(())

@@ -13,6 +13,8 @@ use super::{
     events,
 };
 
+/// How many events are deleted in one transaction: few enough for a statement's time, however many there are.
+pub const PURGE_BATCH: i64 = 10_000;
 /// The only row of its table.
 const ROW: i64 = 1;
 
@@ -58,14 +60,15 @@ pub async fn advance(database: &Database, limit: u64) -> Result<(u64, i64)> {
     Ok((given, last))
 }
 
-/// Deletes the oldest events, as long as they are older than `cutoff` and, if asked, acknowledged by the broker.
-/// Answers how many there were.
+/// Deletes at most [`PURGE_BATCH`] of the oldest events, as long as they are older than `cutoff` and, if asked,
+/// acknowledged by the broker. Answers how many there were.
 pub async fn purge(database: &Database, cutoff: DateTime<Utc>, published: bool) -> Result<u64> {
     let reader = database.reader();
     let purged = bounds(&reader).await?.purged;
     let Some(outdated) = events::outdated(&reader, cutoff, published).await?.filter(|edge| *edge > purged) else {
         return Ok(0);
     };
+    let outdated = outdated.min(purged + PURGE_BATCH);
     let tx = database.begin().await?;
     lock(&tx).await?;
     let deleted = events::delete_until(&tx, outdated).await?;

@@ -12,7 +12,7 @@ use crate::{
     support::{
         Caller, Db, Outcome as _,
         database::TestDatabase,
-        outcome::error_info,
+        outcome::assert_says,
         process::{Served, file, roster, run, steady_port},
         scene::{create_team, create_user},
         server::eventually,
@@ -315,7 +315,7 @@ async fn a_signal_ends_it_in_order() {
                 Err(end) => break end,
             }
         };
-        assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
+        assert_says(&end, Code::Unavailable, "SHUTTING_DOWN");
         assert_eq!(served.process.end().await.code(), Some(0));
         assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
         // What was acknowledged is there, and the file is free again.

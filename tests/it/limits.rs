@@ -49,7 +49,8 @@ both! {
             team_id: s.team.clone(), user_id: "bob".to_owned(), ..Default::default()
         };
         let headers = [("grpc-timeout", "200m"), ("roster-actor", "user:ada")];
-        let answer = raw::call(s.server.address(), "/roster.v1.TeamService/RemoveMember", &headers, framed(&remove)).await;
+        let path = "/roster.v1.TeamService/RemoveMember";
+        let answer = raw::call(s.server.address(), path, &headers, framed(&remove)).await;
         answer.refused(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
         // A write that has begun goes on to its end: who asked cannot know, and asks again with the same request id.
         assert_eq!(s.members().await, ["ada owner", "bob admin", "carol member"]);
@@ -125,7 +126,8 @@ both! {
         let s = Scene::new(db).await;
         let address = s.server.address();
         for path in ["/roster.v1.TeamService/Explode", "/roster.v1.Nobody/GetTeam", "/"] {
-            let refusal = raw::call(address, path, &[], list(&s.team)).await.refused(Code::Unimplemented, "UNKNOWN_METHOD");
+            let answer = raw::call(address, path, &[], list(&s.team)).await;
+            let refusal = answer.refused(Code::Unimplemented, "UNKNOWN_METHOD");
             assert_eq!(refusal.metadata["method"], path);
         }
         for nonsense in [vec![], vec![0, 0, 0, 0, 9, 1], vec![0, 0, 0, 0, 3, 0xff, 0xff, 0xff]] {

@@ -145,13 +145,13 @@ both! {
             let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
             let event = &listed[body["eventId"].as_str().unwrap()];
             assert_eq!(body["position"], event.position);
-            let payload = match event.payload.as_ref().unwrap() {
-                Payload::MemberAdded(added) => (&body["memberAdded"]["after"]["userId"], &added.after.as_ref().unwrap().user_id),
-                Payload::UserCreated(created) => (&body["userCreated"]["after"]["email"], &created.after.as_ref().unwrap().email),
-                Payload::TeamCreated(created) => (&body["teamCreated"]["after"]["name"], &created.after.as_ref().unwrap().name),
+            let (payload, field, value) = match event.payload.clone().unwrap() {
+                Payload::MemberAdded(added) => ("memberAdded", "userId", added.after.unwrap().user_id),
+                Payload::UserCreated(created) => ("userCreated", "email", created.after.unwrap().email),
+                Payload::TeamCreated(created) => ("teamCreated", "name", created.after.unwrap().name),
                 other => panic!("{other:?}"),
             };
-            assert_eq!(payload.0, payload.1);
+            assert_eq!(body[payload]["after"][field], value);
         }
         topic.remove().await;
     }

@@ -1,4 +1,4 @@
-//! The database goes away and comes back.
+//! The database goes away and comes back, or lets other transactions win.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
-use crate::support::{Db, Outcome as _, Scene, TestServer, outcome::error_info, proxy::Proxy, server::eventually};
+use crate::support::{
+    Db, Outcome as _, Scene, TestServer, outcome::assert_says, proxy::Proxy, server::eventually, session::Session,
+};
 
 /// A server that reaches its PostgreSQL through a proxy.
 async fn behind_a_proxy() -> (Scene, Proxy) {
@@ -69,7 +71,7 @@ async fn a_stream_goes_on_where_the_database_went_away() {
             break end;
         }
     };
-    assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::Unavailable, "STORAGE_UNAVAILABLE"));
+    assert_says(&end, Code::Unavailable, "STORAGE_UNAVAILABLE");
 
     proxy.mend();
     eventually("the removal", async || s.person("ada").remove(&s.team, "bob").await.ok()).await;
@@ -78,4 +80,30 @@ async fn a_stream_goes_on_where_the_database_went_away() {
         panic!("no event")
     };
     assert_eq!((carol.team_version, bob.team_version), (5, 6));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_others_undo_is_run_again_five_times() {
+    let s = Scene::new(Db::Postgres).await;
+    let session = Session::open(&s.server.database.url).await;
+    // The first transactions to change a team end as if they had met another one in a deadlock. What a sequence has
+    // counted stays counted.
+    let lose = "CREATE SEQUENCE tries; CREATE TABLE losses AS SELECT 5 AS most;
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('tries') <= (SELECT most FROM losses) THEN RAISE 'lost' USING ERRCODE = '40P01'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER lose BEFORE UPDATE ON teams FOR EACH ROW EXECUTE FUNCTION lose()";
+    session.run(lose).await;
+    s.person("ada").remove(&s.team, "carol").await.done();
+    assert_eq!(s.members().await, ["ada owner", "bob admin"]);
+
+    session.run("ALTER SEQUENCE tries RESTART; UPDATE losses SET most = 6").await;
+    let refusal = s.person("ada").remove(&s.team, "bob").await.refused(Code::Aborted, "CONCURRENT_MODIFICATION");
+    assert!(refusal.status.get_details_retry_info().unwrap().retry_delay.is_some());
+    assert_eq!(session.value::<i64>("SELECT last_value FROM tries").await, 6);
+    session.close().await;
+    // Whoever comes again wins.
+    s.person("ada").remove(&s.team, "bob").await.done();
+    assert_eq!(s.service().events_of(&s.team, 6).await.len(), 6);
 }

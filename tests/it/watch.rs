@@ -17,7 +17,7 @@ use crate::{
     both,
     support::{
         Caller, Db, Outcome as _, Scene, TestServer,
-        outcome::{error_info, kind},
+        outcome::{assert_says, kind},
         process::Served,
         scene::{create_team, create_user},
     },
@@ -140,7 +140,8 @@ both! {
         let all = everything(&s.service(), 14).await;
         let mut watched = Watched::open(&s.service(), &other, BEGINNING).await.unwrap();
         let (events, checkpoint) = watched.until_checkpoint().await;
-        assert_eq!(events.iter().map(kind).collect::<Vec<_>>(), ["team_created", "member_added", "member_added", "member_added"]);
+        let kinds: Vec<_> = events.iter().map(kind).collect();
+        assert_eq!(kinds, ["team_created", "member_added", "member_added", "member_added"]);
         assert!(events.iter().all(|event| event.team_id == other));
         // A quiet team's reader comes forward with everybody else's events.
         assert_eq!(checkpoint, all.last().unwrap().position);
@@ -161,7 +162,7 @@ both! {
         let ahead = cursor::encode(i64::try_from(all.len()).unwrap() + 1);
         for nonsense in ["nonsense", "AQAAAAAAAAAB=", &ahead] {
             let refused = Watched::open(&s.service(), "", after(nonsense)).await.err().unwrap();
-            assert_eq!((refused.code(), error_info(&refused).reason.as_str()), (Code::InvalidArgument, "CURSOR_INVALID"));
+            assert_says(&refused, Code::InvalidArgument, "CURSOR_INVALID");
             let list = wire::ListEventsRequest { cursor: nonsense.to_owned(), ..Default::default() };
             s.service().events().list_events(list).await.refused(Code::InvalidArgument, "CURSOR_INVALID");
         }
@@ -178,7 +179,7 @@ both! {
 
         for gone in [cursor::encode(0), all[6].position.clone()] {
             let refused = Watched::open(&s.service(), "", after(&gone)).await.err().unwrap();
-            assert_eq!((refused.code(), error_info(&refused).reason.as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
+            assert_says(&refused, Code::OutOfRange, "CURSOR_EXPIRED");
             let list = wire::ListEventsRequest { cursor: gone, ..Default::default() };
             s.service().events().list_events(list).await.refused(Code::OutOfRange, "CURSOR_EXPIRED");
         }
@@ -210,7 +211,7 @@ both! {
             }
             read += 1;
         };
-        assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
+        assert_says(&end, Code::OutOfRange, "CURSOR_EXPIRED");
         assert!(read < all.len());
     }
 
@@ -219,17 +220,17 @@ both! {
         let other = create_team(&s.service(), "Other", "eve").await;
         for (user, team) in [("bob", ""), ("bob", other.as_str()), ("carol", &s.team), ("nobody", &s.team)] {
             let refused = Watched::open(&s.person(user), team, BEGINNING).await.err().unwrap();
-            assert_eq!((refused.code(), error_info(&refused).reason.as_str()), (Code::PermissionDenied, "PERMISSION_DENIED"));
+            assert_says(&refused, Code::PermissionDenied, "PERMISSION_DENIED");
         }
         let missing = "00000000-0000-7000-8000-000000000000";
         let refused = Watched::open(&s.service(), missing, None).await.err().unwrap();
-        assert_eq!((refused.code(), error_info(&refused).reason.as_str()), (Code::NotFound, "TEAM_NOT_FOUND"));
+        assert_says(&refused, Code::NotFound, "TEAM_NOT_FOUND");
 
         let mut watched = Watched::open(&s.person("bob"), &s.team, BEGINNING).await.unwrap();
         assert_eq!(kind(&watched.event().await), "team_created");
         s.person("ada").set_roles(&s.team, "bob", &["member"]).await.done();
         let end = watched.end().await;
-        assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::PermissionDenied, "PERMISSION_DENIED"));
+        assert_says(&end, Code::PermissionDenied, "PERMISSION_DENIED");
     }
 
     async fn a_stream_tells_of_the_end_of_its_team(db: Db) {
@@ -251,7 +252,7 @@ both! {
         let mut watched = Watched::open(&s.service(), "", None).await.unwrap();
         watched.until_checkpoint().await;
         let (end, ()) = tokio::join!(watched.end(), s.server.stop());
-        assert_eq!((end.code(), error_info(&end).reason.as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
+        assert_says(&end, Code::Unavailable, "SHUTTING_DOWN");
     }
 }
 

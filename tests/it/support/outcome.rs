@@ -59,6 +59,12 @@ pub fn error_info(status: &Status) -> ErrorInfo {
     info
 }
 
+/// Checks the code and the reason of a refusal that came in the middle of something.
+#[track_caller]
+pub fn assert_says(status: &Status, code: Code, reason: &str) {
+    assert_eq!((status.code(), error_info(status).reason.as_str()), (code, reason), "{status:?}");
+}
+
 /// The fields that a request was refused for, each with why.
 pub fn violations(status: &Status) -> Vec<(String, String)> {
     let details = status.get_error_details();
