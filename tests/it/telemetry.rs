@@ -75,6 +75,11 @@ async fn a_link_is_kept_nowhere_but_in_its_mail() {
     let team = create_team(&service, "Acme", "ada").await;
     let invitation = service.invite(&team, "bob@example.com", &["member"]).await.done().invitation.unwrap();
     let token = service.token(&team, &invitation.id).await;
+    let mail = eventually("the mail", async || {
+        let mut entries = std::fs::read_dir(folder.path().join("data/mail")).ok()?.map(|entry| entry.unwrap().path());
+        entries.find(|path| path.extension().is_some_and(|extension| extension == "eml"))
+    })
+    .await;
     let accept = AcceptInvitationRequest {
         token: token.clone(),
         accepter: Some(Accepter::NewUser(NewUser::default())),
@@ -89,7 +94,6 @@ async fn a_link_is_kept_nowhere_but_in_its_mail() {
 
     // Its end alone would do to accept.
     let secret = &token[token.len() - 40..];
-    let mail = std::fs::read_dir(folder.path().join("data/mail")).unwrap().next().unwrap().unwrap().path();
     assert!(std::fs::read_to_string(mail).unwrap().contains(secret));
     let lines = served.process.lines();
     assert!(lines.iter().any(|line| line.contains("AcceptInvitation")), "{lines:#?}");

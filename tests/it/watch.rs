@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, future::join_all, stream};
 use roster::{
+    config::Config,
     domain::cursor,
     repository::{self, sequence},
 };
@@ -70,7 +71,7 @@ impl Watched {
 
 /// A server whose streams soon say that they live, and whose first eight events have their places.
 async fn scene(db: Db) -> Scene {
-    let quick = |config: &mut roster::config::Config| config.events.checkpoint_interval = Duration::from_millis(20);
+    let quick = |config: &mut Config| config.events.checkpoint_interval = Duration::from_millis(20);
     let s = Scene::on(TestServer::with(db, quick).await).await;
     everything(&s.service(), 8).await;
     s
@@ -153,6 +154,30 @@ both! {
         let mut watched = Watched::open(&s.service(), "", after(&last.position)).await.unwrap();
         for _ in 0..3 {
             assert_eq!(watched.until_checkpoint().await, (Vec::new(), last.position.clone()));
+        }
+    }
+
+    async fn a_stream_says_that_it_lives_while_other_teams_are_busy(db: Db) {
+        let slow = |config: &mut Config| config.events.checkpoint_interval = Duration::from_millis(500);
+        let s = Scene::on(TestServer::with(db, slow).await).await;
+        let other = create_team(&s.service(), "Other", "eve").await;
+        let mut watched = Watched::open(&s.service(), &s.team, BEGINNING).await.unwrap();
+        let busy = async {
+            loop {
+                s.service().add(&other, "carol", &["member"]).await.done();
+                s.service().remove(&other, "carol").await.done();
+            }
+        };
+        let checkpoints = async {
+            let (events, first) = watched.to_checkpoint().await;
+            assert_eq!(events.len(), 4);
+            let (events, second) = watched.to_checkpoint().await;
+            assert_eq!(events, []);
+            assert_ne!(first, second, "what happened meanwhile need not be read again");
+        };
+        tokio::select! {
+            never = busy => never,
+            () = checkpoints => {}
         }
     }
 

@@ -56,7 +56,7 @@ impl Seen {
         *last += 1;
         assert_eq!(cursor::decode(&event.position), i64::try_from(*last).ok(), "no gap and no inversion: {event:?}");
         if let Some(id) = self.ids.get(*last - 1) {
-            assert_eq!(*id, event.event_id, "another event than before at {last}")
+            assert_eq!(*id, event.event_id, "another event than before at {last}");
         } else {
             self.ids.push(event.event_id);
             self.requests.entry(event.request_id).or_insert_with(Instant::now);
