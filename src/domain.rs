@@ -18,6 +18,8 @@ pub mod member;
 pub mod membership;
 pub mod permission;
 pub mod policy;
+#[cfg(test)]
+mod properties;
 pub mod role;
 pub mod rule;
 pub mod team;
