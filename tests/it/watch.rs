@@ -169,9 +169,9 @@ both! {
             }
         };
         let checkpoints = async {
-            let (events, first) = watched.to_checkpoint().await;
+            let (events, first) = watched.until_checkpoint().await;
             assert_eq!(events.len(), 4);
-            let (events, second) = watched.to_checkpoint().await;
+            let (events, second) = watched.until_checkpoint().await;
             assert_eq!(events, []);
             assert_ne!(first, second, "what happened meanwhile need not be read again");
         };
