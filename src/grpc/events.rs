@@ -1,6 +1,9 @@
 //! `EventService`.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use futures::Stream;
 use roster_proto::v1::{self as wire, event_service_server::EventService};
@@ -140,6 +143,8 @@ impl Feed {
         if announce {
             self.checkpoint().await?;
         }
+        let interval = self.service.checkpoint_interval;
+        let mut last_word = Instant::now();
         loop {
             head.mark_unchanged();
             let page = self.read().await?;
@@ -152,11 +157,16 @@ impl Feed {
             if has_more {
                 continue;
             }
-            match tokio::time::timeout(self.service.checkpoint_interval, head.changed()).await {
-                Ok(Ok(())) => {}
+            // The head moves with the events of other teams too, which this reader is not told of.
+            if quiet && last_word.elapsed() >= interval {
+                self.checkpoint().await?;
+                last_word = Instant::now();
+            } else if !quiet {
+                last_word = Instant::now();
+            }
+            match tokio::time::timeout(interval.saturating_sub(last_word.elapsed()), head.changed()).await {
+                Ok(Ok(())) | Err(_elapsed) => {}
                 Ok(Err(_closed)) => return Err(Failure::from(EdgeError::ShuttingDown).into()),
-                Err(_elapsed) if quiet => self.checkpoint().await?,
-                Err(_elapsed) => {}
             }
         }
     }
