@@ -165,7 +165,7 @@ impl Feed {
                 last_word = Instant::now();
             }
             match tokio::time::timeout(interval.saturating_sub(last_word.elapsed()), head.changed()).await {
-                Ok(Ok(())) | Err(_elapsed) => {}
+                Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_closed)) => return Err(Failure::from(EdgeError::ShuttingDown).into()),
             }
         }
