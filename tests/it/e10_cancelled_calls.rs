@@ -180,7 +180,7 @@ both! {
         let services = storm::services(server.address(), 8);
         let longest = if db == Db::Postgres { Duration::from_millis(400) } else { Duration::from_millis(40) };
         let session = Session::open(&direct).await;
-        let mut all = writes("storm", &teams, parts::count(240, 12_000));
+        let mut all = writes("storm", &teams, parts::count(100, 12_000));
         let mut acknowledged = send(&services, &Arc::new(all.clone()), Some(longest)).await;
         no_session_is_abandoned(db, &session).await;
         for wave in 0..parts::count(5, 170) {
