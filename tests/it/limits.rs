@@ -4,11 +4,8 @@ mod raw;
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use roster_proto::v1::{
-    self as wire, CreateInvitationRequest, CreateUserRequest, DeliveryChannel, ListEventsRequest, ListMembersRequest,
-    RemoveMemberRequest,
-};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use roster_proto::v1::{self as wire, CreateUserRequest, ListEventsRequest, ListMembersRequest, RemoveMemberRequest};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt as _;
@@ -16,6 +13,7 @@ use tonic_types::StatusExt as _;
 use crate::{
     both,
     support::{Db, Outcome as _, Scene, TestServer, server::eventually, session::Session},
+    watch::large_events,
 };
 use raw::framed;
 
@@ -97,21 +95,8 @@ both! {
         assert_eq!(refusal.metadata["limit"], (1 << 20).to_string());
 
         // More events than an answer may hold; fewer of them fit.
-        let (service, s) = (s.service(), &s);
-        let invite = async |n: usize| {
-            let request = CreateInvitationRequest {
-                team_id: s.team.clone(),
-                email: format!("guest-{n}@example.com"),
-                role_ids: vec!["member".to_owned()],
-                metadata: (0..32).map(|key| (format!("key-{key}"), "x".repeat(500))).collect(),
-                delivery_channel: DeliveryChannel::LinkOnly.into(),
-                ..Default::default()
-            };
-            service.invitations().create_invitation(request).await.done();
-        };
-        for batch in (0..280).collect::<Vec<_>>().chunks(20) {
-            join_all(batch.iter().map(|n| invite(*n))).await;
-        }
+        let service = s.service();
+        large_events(&service, &s.team, 280, 32).await;
         let request = ListEventsRequest { team_id: s.team.clone(), page_size: 500, ..Default::default() };
         eventually("all events", async || {
             let few = ListEventsRequest { page_size: 200, ..request.clone() };

@@ -220,7 +220,7 @@ both! {
     async fn a_reader_that_falls_behind_is_told(db: Db) {
         let s = scene(db).await;
         // More than is read ahead for one reader, by far.
-        large(&s.service(), &s.team, 450, 16).await;
+        large_events(&s.service(), &s.team, 450, 16).await;
         let all = everything(&s.service(), 458).await;
         let mut slow = Watched::open(&s.service(), "", BEGINNING).await.unwrap();
         assert_eq!(slow.event().await, all[0]);
@@ -303,7 +303,7 @@ async fn purge(s: &Scene) -> u64 {
 }
 
 /// Makes large events, of some 500 bytes for each of `size`, at most 32.
-async fn large(service: &Caller, team: &str, count: usize, size: usize) {
+pub(crate) async fn large_events(service: &Caller, team: &str, count: usize, size: usize) {
     let invite = async |n: usize| {
         let request = wire::CreateInvitationRequest {
             team_id: team.to_owned(),
@@ -315,7 +315,7 @@ async fn large(service: &Caller, team: &str, count: usize, size: usize) {
         };
         service.invitations().create_invitation(request).await.done();
     };
-    stream::iter(0..count).map(invite).buffer_unordered(20).collect::<Vec<_>>().await;
+    stream::iter(0..count).map(invite).buffer_unordered(8).collect::<Vec<_>>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -349,7 +349,7 @@ async fn slow_readers_are_waited_for_in_bounded_memory() {
     create_user(&service, "ada").await;
     let team = create_team(&service, "Acme", "ada").await;
     // Some 4 MiB of events: more than is read ahead for one reader, by far.
-    large(&service, &team, 400, 8).await;
+    large_events(&service, &team, 400, 8).await;
     let request = wire::DeleteTeamRequest { team_id: team.clone(), ..Default::default() };
     service.clone().acting_for("ada").teams().delete_team(request).await.done();
     let all = everything(&service, 805).await;

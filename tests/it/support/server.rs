@@ -112,6 +112,8 @@ fn config(database: &TestDatabase, configure: impl FnOnce(&mut Config)) -> Confi
     config.data_dir = folder.to_owned();
     config.database.url = database.url.parse().unwrap();
     config.database.migrate_on_start = false;
+    // A test machine may be busy with other tests; what a full pool answers is looked at where it is the subject.
+    config.database.acquire_timeout = std::time::Duration::from_secs(8);
     config.mail.file.folder = folder.join("mail");
     config.mail.poll_interval = std::time::Duration::from_millis(100);
     config.events.poll_interval = std::time::Duration::from_millis(100);
