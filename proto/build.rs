@@ -6,7 +6,7 @@ use prost::Message as _;
 
 /// Every file that is not reached by an import from another.
 const ROOTS: [&str; 6] = [
-    "roster/v1/error_reason.proto",
+    "roster/v1/access_service.proto",
     "roster/v1/event_service.proto",
     "roster/v1/invitation_service.proto",
     "roster/v1/role_service.proto",

@@ -25,6 +25,7 @@ use crate::{
     lifecycle::Shutdown,
     mail::{self, FileTransport, MailTransport, RenderError, Renderer, SmtpSetupError, SmtpTransport},
     repository::{self, Database, schema},
+    sweeper::Sweeper,
 };
 
 pub use migrate::{Migrate, migrate};
@@ -153,6 +154,9 @@ impl App {
             },
         };
         worker.start(&background, head.clone(), &stop_background);
+
+        let sweeper = Sweeper { database: database.clone(), store: store.clone(), env: env.clone() };
+        sweeper.start(&background, &stop_background);
 
         let health = Health::new().await?;
         let queries = Queries::new(&database, env.clone(), roles, links);

@@ -5,17 +5,22 @@
 //! what it answers is a proof, and the steps that need a permission take that proof. Not here: the rules themselves (see
 //! `domain`), SQL (see `repository`), and messages (see `grpc`).
 
+pub mod access;
+mod admission;
 pub mod authorize;
 mod consequence;
 pub mod context;
 pub mod error;
+pub mod expiry;
 pub mod invitations;
 pub mod members;
 pub mod ownership;
 pub mod queries;
 pub mod respond;
 pub mod revision;
+pub mod roles;
 pub mod store;
+pub mod suspension;
 pub mod teams;
 pub mod users;
 

@@ -13,7 +13,7 @@ use crate::domain::{
     Actor, Cause, Change, Event, Subject,
     event::{InvitationChange, Step},
 };
-use state::{invitation, member, team, timestamp, user};
+use state::{invitation, member, role, team, timestamp, user};
 
 pub use json::{JsonError, to_json};
 
@@ -74,6 +74,9 @@ fn cause(cause: Cause) -> wire::Cause {
         Cause::Transfer => wire::Cause::Transfer,
         Cause::Expiry => wire::Cause::Expiry,
         Cause::Delivery => wire::Cause::Delivery,
+        Cause::Role => wire::Cause::Role,
+        Cause::Suspension => wire::Cause::Suspension,
+        Cause::User => wire::Cause::User,
     }
 }
 
@@ -85,12 +88,26 @@ fn payload(change: &Change) -> wire::event::Payload {
         Change::TeamUpdated(Step { before, after }) => {
             Payload::TeamUpdated(wire::TeamUpdated { before: Some(team(before)), after: Some(team(after)) })
         }
+        Change::TeamDisabled(Step { before, after }) => {
+            Payload::TeamDisabled(wire::TeamDisabled { before: Some(team(before)), after: Some(team(after)) })
+        }
+        Change::TeamEnabled(Step { before, after }) => {
+            Payload::TeamEnabled(wire::TeamEnabled { before: Some(team(before)), after: Some(team(after)) })
+        }
         Change::TeamDeleted(before) => Payload::TeamDeleted(wire::TeamDeleted { before: Some(team(before)) }),
         Change::MemberAdded(after) => Payload::MemberAdded(wire::MemberAdded { after: Some(member(after)) }),
         Change::MemberUpdated(Step { before, after }) => {
             Payload::MemberUpdated(wire::MemberUpdated { before: Some(member(before)), after: Some(member(after)) })
         }
         Change::MemberRemoved(before) => Payload::MemberRemoved(wire::MemberRemoved { before: Some(member(before)) }),
+        Change::MemberSuspended(Step { before, after }) => {
+            Payload::MemberSuspended(wire::MemberSuspended { before: Some(member(before)), after: Some(member(after)) })
+        }
+        Change::MemberReactivated(Step { before, after }) => Payload::MemberReactivated(wire::MemberReactivated {
+            before: Some(member(before)),
+            after: Some(member(after)),
+        }),
+        Change::MemberExpired(before) => Payload::MemberExpired(wire::MemberExpired { before: Some(member(before)) }),
         Change::OwnershipTransferred { former, new } => Payload::OwnershipTransferred(wire::OwnershipTransferred {
             former_owner_before: Some(member(&former.before)),
             former_owner_after: Some(member(&former.after)),
@@ -115,6 +132,15 @@ fn payload(change: &Change) -> wire::event::Payload {
                 }
             }
         }
+        Change::RoleCreated(after) => Payload::RoleCreated(wire::RoleCreated { after: Some(role(after)) }),
+        Change::RoleUpdated(Step { before, after }) => {
+            Payload::RoleUpdated(wire::RoleUpdated { before: Some(role(before)), after: Some(role(after)) })
+        }
+        Change::RoleDeleted(before) => Payload::RoleDeleted(wire::RoleDeleted { before: Some(role(before)) }),
+        Change::UserUpdated(Step { before, after }) => {
+            Payload::UserUpdated(wire::UserUpdated { before: Some(user(before)), after: Some(user(after)) })
+        }
+        Change::UserDeleted(before) => Payload::UserDeleted(wire::UserDeleted { before: Some(user(before)) }),
         Change::UserCreated(after) => Payload::UserCreated(wire::UserCreated { after: Some(user(after)) }),
     }
 }

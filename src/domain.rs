@@ -5,6 +5,7 @@
 //! clock and randomness; time and new ids come in as arguments. Start at [`invitation`] for a state machine, at
 //! [`membership`] for the rules about members, and at [`event`] for what is recorded.
 
+pub mod access;
 pub mod actor;
 pub mod cursor;
 pub mod email;
@@ -18,6 +19,7 @@ pub mod member;
 pub mod membership;
 pub mod permission;
 pub mod policy;
+pub mod profile;
 #[cfg(test)]
 mod properties;
 pub mod role;

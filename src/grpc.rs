@@ -6,6 +6,7 @@
 //! a status. Not here: who may do what in a team (see `application`), and how the process starts and ends (see `app` and
 //! `lifecycle`).
 
+pub mod access;
 pub mod auth;
 pub mod call;
 mod convert;
@@ -23,9 +24,9 @@ pub mod teams;
 pub mod users;
 
 use roster_proto::v1::{
-    event_service_server::EventServiceServer, invitation_service_server::InvitationServiceServer,
-    role_service_server::RoleServiceServer, team_service_server::TeamServiceServer,
-    user_service_server::UserServiceServer,
+    access_service_server::AccessServiceServer, event_service_server::EventServiceServer,
+    invitation_service_server::InvitationServiceServer, role_service_server::RoleServiceServer,
+    team_service_server::TeamServiceServer, user_service_server::UserServiceServer,
 };
 use tonic::service::Routes;
 
@@ -38,5 +39,6 @@ pub fn routes(events: events::Events) -> Routes {
         .add_service(limited!(RoleServiceServer::new(roles::RolesOfTeams(api.clone()))))
         .add_service(limited!(UserServiceServer::new(users::Users(api.clone()))))
         .add_service(limited!(InvitationServiceServer::new(invitations::Invitations(api.clone()))))
+        .add_service(limited!(AccessServiceServer::new(access::Access(api.clone()))))
         .add_service(limited!(EventServiceServer::new(events)))
 }

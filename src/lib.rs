@@ -8,7 +8,7 @@
 //! - [`repository`]: the database.
 //! - [`application`]: the use cases, and who may.
 //! - [`grpc`]: the edge.
-//! - [`events`] and [`mail`]: what happens after a write.
+//! - [`events`] and [`mail`]: what happens after a write; [`sweeper`]: what happens when time runs out.
 //! - [`app`]: how it is all put together; [`config`], [`env`](mod@env), [`lifecycle`] and [`telemetry`] serve it.
 
 pub mod app;
@@ -22,4 +22,5 @@ pub mod grpc;
 pub mod lifecycle;
 pub mod mail;
 pub mod repository;
+pub mod sweeper;
 pub mod telemetry;

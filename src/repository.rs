@@ -14,6 +14,8 @@ pub mod invitations;
 pub mod leader;
 pub mod mails;
 pub mod members;
+mod path;
+pub mod roles;
 mod row;
 pub mod schema;
 pub mod sequence;

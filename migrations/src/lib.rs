@@ -9,6 +9,10 @@ use sea_orm_migration::prelude::*;
 mod m0001_teams;
 mod m0002_invitations;
 mod m0003_events;
+mod m0004_trees;
+mod m0005_roles;
+mod m0006_members;
+mod m0007_profiles;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -20,6 +24,10 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_teams::Migration),
             Box::new(m0002_invitations::Migration),
             Box::new(m0003_events::Migration),
+            Box::new(m0004_trees::Migration),
+            Box::new(m0005_roles::Migration),
+            Box::new(m0006_members::Migration),
+            Box::new(m0007_profiles::Migration),
         ]
     }
 }

@@ -1,14 +1,20 @@
 //! Who may do what.
 //!
 //! A call needs two things: the calling service's scopes must cover the permission, and a person that it acts for must
-//! hold the permission in the team. A service on its own behalf needs its scopes only. What a person may not see answers
-//! like what does not exist.
+//! hold the permission in the team, by what they are there or above it. A service on its own behalf needs its scopes
+//! only. What a person may not see answers like what does not exist.
 
 use std::marker::PhantomData;
 
-use super::{Context, Error, Missing, Result};
+use chrono::{DateTime, Utc};
+
+use super::{Context, Error, Missing, Result, roles};
 use crate::{
-    domain::{Authority, Principal, Roles, Team, TeamId, UserId, permission::Permission},
+    domain::{
+        Authority, Broken, Principal, Roles, Team, TeamId, UserId,
+        access::{Holdings, Snapshot},
+        permission::Permission,
+    },
     repository::{Source, members},
 };
 
@@ -36,39 +42,53 @@ pub fn check_scope<P: Permission>(principal: &Principal) -> Result<()> {
     if principal.scopes.cover(P::NAME) { Ok(()) } else { Err(denied::<P>(None)) }
 }
 
-/// The team and the proof, or one and the same refusal for a person who may not and a team that is not there.
+/// The team and the proof, or one and the same refusal for a person who may not and a team that is not there. Who would
+/// be allowed is told that the team is disabled.
 pub async fn in_team<P: Permission>(
     source: &impl Source,
     cx: &Context,
-    roles: &Roles,
+    system: &Roles,
+    now: DateTime<Utc>,
     id: TeamId,
     team: Option<Team>,
 ) -> Result<(Team, Allowed<P>)> {
     if !cx.principal.scopes.cover(P::NAME) {
         return Err(denied::<P>(Some(id)));
     }
-    let authority = match &cx.principal.person {
-        None => Authority::Service,
-        Some(user) => {
-            let held = authority_of(source, roles, id, user).await?;
-            if team.is_none() || !held.covers(P::NAME) {
-                return Err(denied::<P>(Some(id)));
-            }
-            Authority::Person { user: user.clone(), permissions: held }
-        }
+    let Some(user) = &cx.principal.person else {
+        let team = team.ok_or_else(|| Error::Missing(Missing::Team(id.to_string())))?;
+        return Ok((team, Allowed { authority: Authority::Service, permission: PhantomData }));
     };
-    let team = team.ok_or_else(|| Error::Missing(Missing::Team(id.to_string())))?;
+    let team = team.ok_or_else(|| denied::<P>(Some(id)))?;
+    let holdings = holdings_of(source, system, now, &team, user).await?;
+    if !holdings.here.covers(P::NAME) {
+        return Err(denied::<P>(Some(id)));
+    }
+    check_enabled(&team, &holdings)?;
+    let authority = Authority::Person { user: user.clone(), holdings };
     Ok((team, Allowed { authority, permission: PhantomData }))
 }
 
+/// A disabled team is closed to people, but for the owners of its tree.
+fn check_enabled(team: &Team, holdings: &Holdings) -> Result<()> {
+    match team.disabled_by {
+        Some(team) if !holdings.owner => Err(Broken::TeamDisabled { team }.into()),
+        _ => Ok(()),
+    }
+}
+
 /// What a person holds in a team.
-pub(super) async fn authority_of(
+pub(super) async fn holdings_of(
     source: &impl Source,
-    roles: &Roles,
-    team: TeamId,
+    system: &Roles,
+    now: DateTime<Utc>,
+    team: &Team,
     user: &UserId,
-) -> Result<crate::domain::PermissionSet> {
-    Ok(roles.permissions(&members::roles(source, team, user).await?))
+) -> Result<Holdings> {
+    let memberships = members::of_user_in(source, user, team.lineage()).await?;
+    let held = memberships.iter().flat_map(|member| &member.roles);
+    let roles = roles::named(source, system, team.root(), held).await?;
+    Ok(Snapshot { team, memberships: &memberships, roles: &roles, now }.holdings())
 }
 
 /// For what a service may do for anyone and a person for themselves only.

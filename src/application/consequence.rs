@@ -1,44 +1,46 @@
 //! What becomes of open invitations when something else changes.
 
-use super::{Result, Work};
+use super::{Result, Work, authorize};
 use crate::{
     domain::{
-        Authority, Broken, Cause, Change, Invitation, Member, User,
+        Authority, Broken, Cause, Change, Invitation, Team, User, UserId,
         event::{InvitationChange, Step},
+        membership::Given,
         permission::{CreateInvitations, Permission},
     },
-    repository::{invitations, members},
+    repository::{invitations, teams},
 };
 
-/// Somebody is a member no more: what they sent and what is addressed to them is canceled.
-pub(super) async fn of_removal(work: &mut Work<'_>, user: &User, member: &Member) -> Result<()> {
-    let theirs = invitations::pending_of_person(work.tx, member.team_id, &user.id, Some(&user.email)).await?;
-    close(work, theirs, Cause::Removal).await
+/// Somebody is a member of the team no more: what is addressed to them there is canceled, and what they sent and could
+/// not send any more.
+pub(super) async fn of_removal(work: &mut Work<'_>, team: &Team, user: &User, cause: Cause) -> Result<()> {
+    if let Some(theirs) = invitations::pending_for(work.tx, team.id, &user.email).await? {
+        close(work, vec![theirs], cause).await?;
+    }
+    of_lost_authority(work, team, &user.id, cause).await
 }
 
-/// Somebody has fewer roles than before: what they sent and could not send any more is canceled.
-pub(super) async fn of_demotion(work: &mut Work<'_>, member: &Member, cause: Cause) -> Result<()> {
-    let sent = invitations::pending_of_person(work.tx, member.team_id, &member.user_id, None).await?;
-    let permissions = work.roles.permissions(&member.roles);
-    let authority = Authority::Person { user: member.user_id.clone(), permissions };
-    let beyond = sent.into_iter().filter(|invitation| !may_invite(work, &authority, invitation));
-    close(work, beyond.collect(), cause).await
+/// Somebody may do less in the team, and perhaps below it: what they sent and could not send any more is canceled.
+pub(super) async fn of_lost_authority(work: &mut Work<'_>, team: &Team, user: &UserId, cause: Cause) -> Result<()> {
+    let mut beyond = Vec::new();
+    for invitation in invitations::pending_sent_by(work.tx, team, user).await? {
+        let Some(of) = teams::get(work.tx, invitation.team_id).await? else { continue };
+        if check_inviter(work, &of, &invitation).await.is_err() {
+            beyond.push(invitation);
+        }
+    }
+    close(work, beyond, cause).await
 }
 
-/// Whether the inviter may still invite to what the invitation grants.
-pub(super) async fn check_inviter(work: &Work<'_>, invitation: &Invitation) -> Result<()> {
+/// Fails unless the inviter may still invite to what the invitation grants.
+pub(super) async fn check_inviter(work: &Work<'_>, team: &Team, invitation: &Invitation) -> Result<()> {
     let Some(user) = &invitation.inviter else { return Ok(()) };
-    let held = members::roles(work.tx, invitation.team_id, user).await?;
-    let authority = Authority::Person { user: user.clone(), permissions: work.roles.permissions(&held) };
-    if may_invite(work, &authority, invitation) { Ok(()) } else { Err(Broken::InviterNoLongerAllowed.into()) }
-}
-
-fn may_invite(work: &Work<'_>, authority: &Authority, invitation: &Invitation) -> bool {
-    let invites = match authority {
-        Authority::Service => true,
-        Authority::Person { permissions, .. } => permissions.covers(CreateInvitations::NAME),
-    };
-    invites && authority.check_grant(work.roles, invitation.roles()).is_ok()
+    let holdings = authorize::holdings_of(work.tx, work.roles, work.now, team, user).await?;
+    let invites = holdings.here.covers(CreateInvitations::NAME);
+    let roles = super::roles::named(work.tx, work.roles, team.root(), invitation.roles()).await?;
+    let authority = Authority::Person { user: user.clone(), holdings };
+    let given = Given { team, roles: &roles, ids: invitation.roles(), permissions: &std::collections::BTreeSet::new() };
+    if invites && authority.check_grant(&given).is_ok() { Ok(()) } else { Err(Broken::InviterNoLongerAllowed.into()) }
 }
 
 /// Ends pending invitations: those that ran out before are recorded as expired, the others as canceled.
@@ -61,6 +63,7 @@ pub(super) async fn change_invitation(
     before: Invitation,
     after: Invitation,
 ) -> Result<Invitation> {
+    work.ensure_held(after.team_id).await?;
     let slot = work.tx.next(after.team_id);
     let after = Invitation { changed: slot.version, ..after };
     invitations::update(work.tx, &after).await?;

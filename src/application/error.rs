@@ -92,6 +92,9 @@ pub enum Taken {
     /// A user's e-mail address.
     #[error("another user has this e-mail address")]
     Email,
+    /// A role's key.
+    #[error("another role of the tree has this key")]
+    RoleKey,
 }
 
 impl From<repository::Error> for Error {
@@ -100,6 +103,7 @@ impl From<repository::Error> for Error {
             repository::Error::Duplicate(Constraint::TeamSlug) => Self::Taken(Taken::Slug),
             repository::Error::Duplicate(Constraint::UserId) => Self::Taken(Taken::UserId),
             repository::Error::Duplicate(Constraint::UserEmail) => Self::Taken(Taken::Email),
+            repository::Error::Duplicate(Constraint::RoleKey) => Self::Taken(Taken::RoleKey),
             repository::Error::Duplicate(Constraint::Membership) => Self::Broken(Broken::AlreadyMember),
             other => Self::Storage(other),
         }

@@ -6,20 +6,23 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Command, Error, Missing, Result, Work,
+    Command, Error, Missing, Result, Work, admission,
     consequence::{change_invitation, close},
     context::Etag,
+    members::{check_grant, member},
+    roles::named,
 };
 use crate::{
     domain::{
-        Broken, Cause, Change, Email, Invitation, InvitationId, RoleId, Team, TeamId,
+        Authority, Broken, Cause, Change, Email, Invitation, InvitationId, RoleId, Team, TeamId,
         event::InvitationChange,
         invitation::{Channel, Delivery, State},
         label::Labels,
+        member::Grant,
         permission::{CancelInvitations, CreateInvitations},
         text::Message,
     },
-    repository::{invitations, mails, members, teams, users},
+    repository::{invitations, mails, teams, users},
 };
 
 /// Invites an address.
@@ -45,13 +48,20 @@ impl Command for CreateInvitation {
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<Invitation> {
         let (team, allowed) = work.team::<CreateInvitations>(self.team).await?;
-        allowed.authority().check_grant(work.roles, &self.roles)?;
-        check_address(work, &team, &self.email).await?;
+        self.send(work, &team, allowed.authority()).await
+    }
+}
+
+impl CreateInvitation {
+    /// Invites to a team that this transaction holds, with what `by` may give.
+    pub(super) async fn send(&self, work: &mut Work<'_>, team: &Team, by: &Authority) -> Result<Invitation> {
+        check_grant(work, team, by, &Grant::of_roles(self.roles.clone())).await?;
+        check_address(work, team, &self.email).await?;
         if let Some(pending) = invitations::pending_for(work.tx, team.id, &self.email).await? {
             check_ran_out(&pending, work)?;
             close(work, vec![pending], Cause::Expiry).await?;
         }
-        check_pending_limit(work, &team).await?;
+        check_pending_limit(work, team).await?;
 
         let slot = work.tx.next(team.id);
         let invitation = Invitation {
@@ -61,7 +71,7 @@ impl Command for CreateInvitation {
             grants: BTreeMap::from([(team.id, self.roles.clone())]),
             state: State::Pending,
             link_version: 1,
-            inviter: allowed.authority().person().cloned(),
+            inviter: by.person().cloned(),
             message: self.message.clone(),
             metadata: self.metadata.clone(),
             create_time: work.now,
@@ -96,8 +106,8 @@ impl Command for ResendInvitation {
         let before = find(work, self.team, self.invitation).await?;
         self.etag.check(before.changed)?;
         let after = before.clone().resend(team.policy.invitation_ttl.delta(), work.now)?;
-        check_roles_exist(work, &before)?;
-        allowed.authority().check_grant(work.roles, before.roles())?;
+        check_roles_exist(work, &team, &before).await?;
+        check_grant(work, &team, allowed.authority(), &Grant::of_roles(before.roles().clone())).await?;
         check_address(work, &team, &before.email).await?;
         if before.check_open(work.now).is_err() {
             // A new one may have been opened since this one ran out.
@@ -196,14 +206,15 @@ async fn find(work: &Work<'_>, team: TeamId, id: InvitationId) -> Result<Invitat
     found.ok_or_else(|| Error::Missing(Missing::Invitation(id.to_string())))
 }
 
-/// Whether the address may be invited: its domain is admitted and nobody with it is in.
-async fn check_address(work: &Work<'_>, team: &Team, email: &Email) -> Result<()> {
-    team.policy.check_domain(email)?;
-    let Some(user) = users::get_by_email(work.tx, email).await? else { return Ok(()) };
-    match members::get(work.tx, team.id, &user.id).await? {
-        Some(_) => Err(Broken::AlreadyMember.into()),
-        None => Ok(()),
+/// Whether the address may be invited: the rules would let whoever has it in, and they are not in yet.
+async fn check_address(work: &mut Work<'_>, team: &Team, email: &Email) -> Result<()> {
+    let user = users::get_by_email(work.tx, email).await?;
+    if let Some(user) = &user
+        && member(work, team, &user.id).await?.is_some()
+    {
+        return Err(Broken::AlreadyMember.into());
     }
+    admission::check_address(work, team, email, user.as_ref()).await
 }
 
 fn check_ran_out(pending: &Invitation, work: &Work<'_>) -> Result<()> {
@@ -221,8 +232,9 @@ async fn check_pending_limit(work: &Work<'_>, team: &Team) -> Result<()> {
 }
 
 /// Fails if a role of the invitation is gone since it was sent.
-pub(super) fn check_roles_exist(work: &Work<'_>, invitation: &Invitation) -> Result<()> {
-    match work.roles.check_exist(invitation.roles()) {
+pub(super) async fn check_roles_exist(work: &Work<'_>, team: &Team, invitation: &Invitation) -> Result<()> {
+    let roles = named(work.tx, work.roles, team.root(), invitation.roles()).await?;
+    match roles.check_exist(invitation.roles()) {
         Err(Broken::RoleNotFound { role }) => Err(Broken::RoleGone { role }.into()),
         other => Ok(other?),
     }

@@ -36,28 +36,29 @@ impl Command for TransferOwnership {
     type Answer = Transferred;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<Transferred> {
-        let (_, allowed) = work.team::<MayTransfer>(self.team).await?;
+        let (team, allowed) = work.team::<MayTransfer>(self.team).await?;
+        team.check_root()?;
         // Only the owner may: a service has to act for them, and a permission alone does not make an owner.
         let refuse = || denied::<MayTransfer>(Some(self.team));
         let person = allowed.authority().person().ok_or_else(refuse)?;
-        let (former, former_user) = member_of(work, self.team, person).await?;
+        let (former, former_user) = member_of(work, &team, person).await?;
         if !former.is_owner() {
             return Err(refuse());
         }
-        let (new, new_user) = member_of(work, self.team, &self.new_owner).await?;
+        let (new, new_user) = member_of(work, &team, &self.new_owner).await?;
         let (former_after, new_after) = former.transfer_to(&new)?;
 
         let slot = work.tx.next(self.team);
         let former_after = Member { changed: slot.version, ..former_after };
         let new_after = Member { changed: slot.version, ..new_after };
-        members::update(work.tx, &former.roles, &former_after).await?;
-        members::update(work.tx, &new.roles, &new_after).await?;
+        members::update(work.tx, &former, &former_after).await?;
+        members::update(work.tx, &new, &new_after).await?;
         let change = Change::OwnershipTransferred {
             former: Step { before: former, after: former_after.clone() },
             new: Step { before: new, after: new_after.clone() },
         };
         work.tx.record(slot, Cause::Transfer, change);
-        consequence::of_demotion(work, &former_after, Cause::Transfer).await?;
+        consequence::of_lost_authority(work, &team, &former_after.user_id, Cause::Transfer).await?;
         Ok(Transferred {
             owner: TeamMember { member: new_after, user: new_user },
             former: TeamMember { member: former_after, user: former_user },

@@ -6,15 +6,20 @@ use super::{
     Command, Error, Result, Work, authorize,
     consequence::{change_invitation, check_inviter},
     invitations::check_roles_exist,
-    members::{TeamMember, change_roles, join, known_user},
+    members::{TeamMember, change, join, known_user, member},
     users::CreateUser,
 };
 use crate::{
     domain::{
-        Broken, Cause, Email, Invitation, Team, User, UserId, event::InvitationChange, link::Claim, member::Source,
-        permission::RespondInvitations, text::DisplayName,
+        Broken, Cause, Email, Invitation, Team, User, UserId,
+        event::InvitationChange,
+        link::Claim,
+        member::{Grant, Source},
+        permission::RespondInvitations,
+        text::DisplayName,
+        user::Profile,
     },
-    repository::{invitations, members, teams},
+    repository::{invitations, teams},
 };
 
 /// Accepts an invitation.
@@ -69,12 +74,15 @@ impl Command for AcceptInvitation {
     async fn execute(&self, work: &mut Work<'_>) -> Result<Accepted> {
         authorize::for_self::<RespondInvitations>(work.cx, self.accepter.id())?;
         let (team, before) = lock_claimed(work, self.claim).await?;
-        if let Some(answer) = self.answer_again(work, &before).await? {
+        if let Some(answer) = self.answer_again(work, &team, &before).await? {
             return Ok(answer);
         }
         before.check_open(work.now)?;
-        check_roles_exist(work, &before)?;
-        check_inviter(work, &before).await?;
+        if let Some(team) = team.disabled_by {
+            return Err(Broken::TeamDisabled { team }.into());
+        }
+        check_roles_exist(work, &team, &before).await?;
+        check_inviter(work, &team, &before).await?;
         let user = self.user(work, &team, &before).await?;
         let after = before.clone().accept(user.id.clone(), work.now)?;
         let after = change_invitation(work, InvitationChange::Accepted, Cause::Direct, before, after).await?;
@@ -85,9 +93,14 @@ impl Command for AcceptInvitation {
 
 impl AcceptInvitation {
     /// What the first acceptance answered, for the same user and as long as they are a member.
-    async fn answer_again(&self, work: &Work<'_>, invitation: &Invitation) -> Result<Option<Accepted>> {
+    async fn answer_again(
+        &self,
+        work: &mut Work<'_>,
+        team: &Team,
+        invitation: &Invitation,
+    ) -> Result<Option<Accepted>> {
         let Some(by) = invitation.accepted_by().filter(|by| Some(*by) == self.accepter.id()) else { return Ok(None) };
-        let Some(member) = members::get(work.tx, invitation.team_id, by).await? else { return Ok(None) };
+        let Some(member) = member(work, team, by).await? else { return Ok(None) };
         let user = known_user(work, by).await?;
         Ok(Some(Accepted { invitation: invitation.clone(), member: TeamMember { member, user } }))
     }
@@ -108,6 +121,8 @@ impl AcceptInvitation {
                     email,
                     email_verified: *email_verified,
                     display_name: display_name.clone(),
+                    profile: Profile::default(),
+                    home: Some(team.root()),
                 };
                 new.record(work).await
             }
@@ -155,14 +170,14 @@ fn check_address(team: &Team, invitation: &Invitation, email: &Email) -> Result<
 
 /// Gives what the invitation grants: to a new member just that, to an existing one in addition.
 async fn admit(work: &mut Work<'_>, team: &Team, user: User, invitation: &Invitation) -> Result<TeamMember> {
-    let Some(before) = members::get(work.tx, team.id, &user.id).await? else {
-        let by = invitation.inviter.clone();
-        return join(work, team, user, invitation.roles(), by, Source::Invitation, Cause::Invitation).await;
+    let Some(before) = member(work, team, &user.id).await? else {
+        let (grant, by) = (Grant::of_roles(invitation.roles().clone()), invitation.inviter.clone());
+        return join(work, team, user, grant, by, Source::Invitation, Cause::Invitation).await;
     };
     let wanted = before.joined_by(invitation.roles());
     if wanted == before {
         return Ok(TeamMember { member: before, user });
     }
-    let member = change_roles(work, before, wanted, Cause::Invitation).await?;
+    let member = change(work, before, wanted, Cause::Invitation).await?;
     Ok(TeamMember { member, user })
 }

@@ -82,7 +82,7 @@ impl Consistency {
             }
         }
         for (user, wanted) in &revision.users {
-            if repository::users::get(source, user).await?.map(|user| user.version) < Some(*wanted) {
+            if repository::users::version(source, user).await? < Some(*wanted) {
                 return Err(Error::RevisionNotReached);
             }
         }

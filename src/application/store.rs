@@ -63,7 +63,18 @@ impl Work<'_> {
     /// Takes the team's row and authorizes the caller: from here on the team's changes are serial.
     pub async fn team<P: Permission>(&mut self, id: TeamId) -> Result<(Team, Allowed<P>)> {
         let team = teams::lock(self.tx, id).await?;
-        authorize::in_team(self.tx, self.cx, self.roles, id, team).await
+        authorize::in_team(self.tx, self.cx, self.roles, self.now, id, team).await
+    }
+
+    /// Takes the row of a team of a tree whose root this transaction holds, for what follows from another change.
+    pub async fn hold(&mut self, id: TeamId) -> Result<Team> {
+        let team = teams::lock(self.tx, id).await?;
+        team.ok_or_else(|| Error::Defect(format!("team {id} has members or invitations and is not there")))
+    }
+
+    /// As [`Work::hold`], where it may have been done before.
+    pub async fn ensure_held(&mut self, id: TeamId) -> Result<()> {
+        if self.tx.holds(id) { Ok(()) } else { self.hold(id).await.map(drop) }
     }
 }
 

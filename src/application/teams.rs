@@ -1,27 +1,38 @@
-//! Creating, changing and deleting teams.
+//! Creating, changing, disabling and deleting teams.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Error, Missing, Result, Work, authorize, consequence, context::Etag, members::TeamMember};
+use super::{
+    Command, Error, Missing, Result, Work,
+    authorize::{self, denied},
+    consequence,
+    context::Etag,
+    invitations::CreateInvitation,
+    members::{TeamMember, join, known_user},
+    roles::check_below,
+};
 use crate::{
     domain::{
-        Cause, Change, Member, RoleId, Team, TeamId, TeamPolicy, UserId, Version,
+        Authority, Broken, Cause, Change, Email, Invitation, RoleId, Team, TeamId, TeamPolicy, UserId, Version,
+        access::Holdings,
         event::Step,
+        invitation::Channel,
         label::Labels,
-        member::Source,
-        permission::{CreateTeams, DeleteTeams, UpdateTeams},
+        member::{Grant, Source},
+        permission::{CreateInvitations, CreateTeams, DeleteTeams, DisableTeams, Permission, UpdateTeams},
+        policy::Ownership,
         team::TeamPatch,
-        text::{Slug, TeamName},
+        text::{Message, Slug, TeamName},
     },
-    repository::{invitations, members, teams, users},
+    repository::{invitations, members, roles, teams},
 };
 
-/// How many members are read at a time while a team is deleted.
+/// How many rows are read at a time while a team is deleted.
 const DELETE_BATCH: u64 = 1000;
 
-/// Creates a team with its owner.
+/// Creates a team.
 #[derive(Debug, Serialize)]
 pub struct CreateTeam {
     /// The name.
@@ -30,10 +41,40 @@ pub struct CreateTeam {
     pub slug: Option<Slug>,
     /// The labels.
     pub labels: Labels,
-    /// The rules.
-    pub policy: TeamPolicy,
-    /// Who becomes the owner. A person can make only themselves one.
-    pub owner: UserId,
+    /// Where.
+    pub place: Place,
+}
+
+/// Where a new team stands.
+#[derive(Debug, Serialize)]
+pub enum Place {
+    /// As the root of a new tree.
+    Root {
+        /// The rules of the tree.
+        policy: Box<TeamPolicy>,
+        /// Who becomes the owner. A person can make only themselves one.
+        owner: UserId,
+    },
+    /// Below another.
+    Below {
+        /// The team right above.
+        parent: TeamId,
+        /// Who is to be in charge of it, by invitation.
+        in_charge: Option<InCharge>,
+    },
+}
+
+/// Who is to be in charge of a new team.
+#[derive(Debug, Serialize)]
+pub struct InCharge {
+    /// The address.
+    pub email: Email,
+    /// The roles to give.
+    pub roles: BTreeSet<RoleId>,
+    /// Words to the person.
+    pub message: Message,
+    /// How the link reaches the person.
+    pub channel: Channel,
 }
 
 /// A new team.
@@ -41,8 +82,10 @@ pub struct CreateTeam {
 pub struct CreatedTeam {
     /// The team.
     pub team: Team,
-    /// Its owner.
-    pub owner: TeamMember,
+    /// Its owner, if it is a root.
+    pub owner: Option<TeamMember>,
+    /// The invitation of who is to be in charge, if anybody is.
+    pub invitation: Option<Invitation>,
 }
 
 impl Command for CreateTeam {
@@ -50,41 +93,92 @@ impl Command for CreateTeam {
     type Answer = CreatedTeam;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<CreatedTeam> {
-        authorize::for_self::<CreateTeams>(work.cx, Some(&self.owner))?;
-        let user = users::get(work.tx, &self.owner).await?;
-        let user = user.ok_or_else(|| Error::Missing(Missing::User(self.owner.to_string())))?;
-        let id = TeamId(work.id());
+        match &self.place {
+            Place::Root { policy, owner } => self.create_root(work, policy, owner).await,
+            Place::Below { parent, in_charge } => self.create_below(work, *parent, in_charge.as_ref()).await,
+        }
+    }
+}
+
+impl CreateTeam {
+    async fn create_root(&self, work: &mut Work<'_>, policy: &TeamPolicy, owner: &UserId) -> Result<CreatedTeam> {
+        authorize::for_self::<CreateTeams>(work.cx, Some(owner))?;
+        let user = known_user(work, owner).await?;
+        let team = self.insert(work, Vec::new(), policy.clone(), None).await?;
+        let grant = Grant::of_roles(BTreeSet::from([RoleId::owner()]));
+        let owner = join(work, &team, user, grant, None, Source::TeamCreation, Cause::Team).await?;
+        Ok(CreatedTeam { team: latest(work, team), owner: Some(owner), invitation: None })
+    }
+
+    async fn create_below(
+        &self,
+        work: &mut Work<'_>,
+        parent: TeamId,
+        in_charge: Option<&InCharge>,
+    ) -> Result<CreatedTeam> {
+        let (parent, allowed) = work.team::<CreateTeams>(parent).await?;
+        let ancestors = parent.ancestors_of_child()?;
+        let team = self.insert(work, ancestors, parent.policy.clone(), parent.disabled_by).await?;
+        let Some(InCharge { email, roles, message, channel }) = in_charge else {
+            return Ok(CreatedTeam { team, owner: None, invitation: None });
+        };
+        let by = authority_below(allowed.authority());
+        check_below::<CreateInvitations>(allowed.authority(), &parent)?;
+        authorize::check_scope::<CreateInvitations>(&work.cx.principal)?;
+        let invite = CreateInvitation {
+            team: team.id,
+            email: email.clone(),
+            roles: roles.clone(),
+            message: message.clone(),
+            metadata: Labels::default(),
+            channel: *channel,
+        };
+        let invitation = invite.send(work, &team, &by).await?;
+        Ok(CreatedTeam { team: latest(work, team), owner: None, invitation: Some(invitation) })
+    }
+
+    async fn insert(
+        &self,
+        work: &mut Work<'_>,
+        ancestors: Vec<TeamId>,
+        policy: TeamPolicy,
+        disabled_by: Option<TeamId>,
+    ) -> Result<Team> {
         let team = Team {
-            id,
-            root_id: id,
+            id: TeamId(work.id()),
+            ancestors,
             name: self.name.clone(),
             slug: self.slug.clone(),
             labels: self.labels.clone(),
-            policy: self.policy.clone(),
+            policy,
             version: Version(1),
             changed: Version(1),
             create_time: work.now,
             update_time: work.now,
+            disable_time: None,
+            disabled_by,
         };
         teams::insert(work.tx, &team).await?;
-        let created = work.tx.next(id);
-        work.tx.record(created, Cause::Team, Change::TeamCreated(team.clone()));
-
-        let joined = work.tx.next(id);
-        let member = Member {
-            team_id: id,
-            user_id: user.id.clone(),
-            roles: BTreeSet::from([RoleId::owner()]),
-            invited_by: None,
-            source: Source::TeamCreation,
-            join_time: work.now,
-            changed: joined.version,
-        };
-        members::insert(work.tx, &member).await?;
-        let team = Team { version: joined.version, ..team };
-        work.tx.record(joined, Cause::Team, Change::MemberAdded(member.clone()));
-        Ok(CreatedTeam { team, owner: TeamMember { member, user } })
+        let slot = work.tx.next(team.id);
+        work.tx.record(slot, Cause::Team, Change::TeamCreated(team.clone()));
+        Ok(team)
     }
+}
+
+/// What a person holds in a new team is what they hold below the one it stands under.
+fn authority_below(above: &Authority) -> Authority {
+    match above {
+        Authority::Service => Authority::Service,
+        Authority::Person { user, holdings } => {
+            let (here, below) = (holdings.below.clone(), holdings.below.clone());
+            Authority::Person { user: user.clone(), holdings: Holdings { here, below, owner: holdings.owner } }
+        }
+    }
+}
+
+/// The team with the version that this transaction made.
+fn latest(work: &Work<'_>, team: Team) -> Team {
+    Team { version: work.tx.version(team.id).unwrap_or(team.version), ..team }
 }
 
 /// Changes a team's own fields.
@@ -105,15 +199,56 @@ impl Command for UpdateTeam {
     async fn execute(&self, work: &mut Work<'_>) -> Result<Team> {
         let (before, _) = work.team::<UpdateTeams>(self.team).await?;
         self.etag.check(before.changed)?;
-        let wanted = before.patched(&self.patch);
+        let wanted = before.patched(&self.patch)?;
         if wanted == before {
             return Ok(before);
         }
-        let slot = work.tx.next(self.team);
-        let after = Team { version: slot.version, changed: slot.version, update_time: work.now, ..wanted };
-        teams::update(work.tx, &after).await?;
-        work.tx.record(slot, Cause::Direct, Change::TeamUpdated(Step { before, after: after.clone() }));
-        Ok(after)
+        if wanted.policy.ownership == Ownership::Single && before.policy.ownership == Ownership::Shared {
+            let owners = members::count_other_owners(work.tx, before.id, None).await?;
+            if owners > 1 {
+                return Err(Broken::SeveralOwners { owners }.into());
+            }
+        }
+        change(work, before, wanted, Change::TeamUpdated).await
+    }
+}
+
+async fn change(
+    work: &mut Work<'_>,
+    before: Team,
+    wanted: Team,
+    what: impl FnOnce(Step<Team>) -> Change,
+) -> Result<Team> {
+    let slot = work.tx.next(before.id);
+    let after = Team { version: slot.version, changed: slot.version, update_time: work.now, ..wanted };
+    teams::update(work.tx, &after).await?;
+    work.tx.record(slot, Cause::Direct, what(Step { before, after: after.clone() }));
+    Ok(after)
+}
+
+/// Closes a team and those below it to people, or opens it again.
+#[derive(Debug, Serialize)]
+pub struct SetTeamDisabled {
+    /// The team.
+    pub team: TeamId,
+    /// Whether to close it.
+    pub disabled: bool,
+    /// As the caller saw the team last.
+    pub etag: Etag,
+}
+
+impl Command for SetTeamDisabled {
+    const NAME: &'static str = "SetTeamDisabled";
+    type Answer = Team;
+
+    async fn execute(&self, work: &mut Work<'_>) -> Result<Team> {
+        let (before, _) = work.team::<DisableTeams>(self.team).await?;
+        self.etag.check(before.changed)?;
+        let wanted = before.with_disabled(self.disabled, work.now);
+        if wanted == before {
+            return Ok(before);
+        }
+        change(work, before, wanted, if self.disabled { Change::TeamDisabled } else { Change::TeamEnabled }).await
     }
 }
 
@@ -122,6 +257,8 @@ impl Command for UpdateTeam {
 pub struct DeleteTeam {
     /// The team.
     pub team: TeamId,
+    /// Whether to delete the teams below it too.
+    pub cascade: bool,
     /// As the caller saw the team last.
     pub etag: Etag,
 }
@@ -131,24 +268,61 @@ impl Command for DeleteTeam {
     type Answer = ();
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<()> {
-        let (team, _) = work.team::<DeleteTeams>(self.team).await?;
+        let (team, allowed) = work.team::<DeleteTeams>(self.team).await?;
         self.etag.check(team.changed)?;
-        let pending = invitations::all_pending(work.tx, self.team).await?;
-        consequence::close(work, pending, Cause::Team).await?;
-        let mut page = members::Page { role: None, descending: false, after: None, limit: DELETE_BATCH };
-        loop {
-            let batch = members::list(work.tx, self.team, &page).await?;
-            let Some(last) = batch.last() else { break };
-            page.after = Some((last.join_time, last.user_id.clone()));
-            for member in batch {
-                let slot = work.tx.next(self.team);
-                work.tx.record(slot, Cause::Team, Change::MemberRemoved(member));
+        let children = teams::count_below(work.tx, &team).await?;
+        if children > 0 && !self.cascade {
+            return Err(Broken::TeamHasChildren { children }.into());
+        }
+        if children > 0 {
+            check_below::<DeleteTeams>(allowed.authority(), &team)?;
+            let page = teams::Page { all: true, member: None, after: None, limit: children };
+            // Those furthest down first, so that no team is ever without the ones above it.
+            for below in teams::list_below(work.tx, &team, &page).await?.iter().rev() {
+                let below = work.hold(below.id).await?;
+                delete(work, below).await?;
             }
         }
-        members::delete_all(work.tx, self.team).await?;
-        teams::delete(work.tx, self.team, work.now).await?;
-        let slot = work.tx.next(self.team);
-        work.tx.record(slot, Cause::Team, Change::TeamDeleted(team));
-        Ok(())
+        delete(work, team).await
+    }
+}
+
+async fn delete(work: &mut Work<'_>, team: Team) -> Result<()> {
+    let pending = invitations::all_pending(work.tx, team.id).await?;
+    consequence::close(work, pending, Cause::Team).await?;
+    loop {
+        let page = members::all(work.tx, team.id, DELETE_BATCH).await?;
+        if page.is_empty() {
+            break;
+        }
+        members::delete_many(work.tx, team.id, page.iter().map(|member| &member.user_id)).await?;
+        for member in page {
+            let slot = work.tx.next(team.id);
+            work.tx.record(slot, Cause::Team, Change::MemberRemoved(member));
+        }
+    }
+    if team.is_root() {
+        for role in roles::list(work.tx, team.id).await? {
+            let slot = work.tx.next(team.id);
+            work.tx.record(slot, Cause::Team, Change::RoleDeleted(role));
+        }
+        roles::delete_all(work.tx, team.id).await?;
+    }
+    teams::delete(work.tx, team.id, work.now).await?;
+    let slot = work.tx.next(team.id);
+    work.tx.record(slot, Cause::Team, Change::TeamDeleted(team));
+    Ok(())
+}
+
+/// The refusal of a team that is not there, for who may know.
+pub(super) fn missing(id: TeamId) -> Error {
+    Error::Missing(Missing::Team(id.to_string()))
+}
+
+/// The refusal of a team in a list of several.
+pub(super) fn refuse<P: Permission>(work: &Work<'_>, id: TeamId) -> Error {
+    match work.cx.principal.person {
+        Some(_) => denied::<P>(Some(id)),
+        None => missing(id),
     }
 }

@@ -25,12 +25,20 @@ pub struct Role {
     /// (`roster.teams.delete`, `roster.ownership.transfer`); the role `owner` names these beside `*`.
     #[serde(with = "patterns")]
     pub permissions: Vec<PermissionPattern>,
+    /// Whether holding it in a team gives the same in every team below. The role `owner` has to.
+    pub reaches_descendants: bool,
 }
 
 impl Default for Role {
     /// Stands in for what could not be read; no such role is ever used.
     fn default() -> Self {
-        Self { id: RoleId::owner(), name: String::new(), description: String::new(), permissions: Vec::new() }
+        Self {
+            id: RoleId::owner(),
+            name: String::new(),
+            description: String::new(),
+            permissions: Vec::new(),
+            reaches_descendants: false,
+        }
     }
 }
 
@@ -38,9 +46,12 @@ impl From<&Role> for domain::Role {
     fn from(role: &Role) -> Self {
         Self {
             id: role.id.clone(),
+            key: (&role.id).into(),
             name: role.name.clone(),
             description: role.description.clone(),
-            permissions: role.permissions.clone(),
+            permissions: role.permissions.iter().cloned().collect(),
+            reaches_descendants: role.reaches_descendants,
+            custom: None,
         }
     }
 }
@@ -53,6 +64,7 @@ pub(super) fn defaults() -> Vec<Role> {
             name: id[..1].to_ascii_uppercase() + &id[1..],
             description: description.to_owned(),
             permissions: permissions.iter().filter_map(|name| PermissionPattern::parse(name).ok()).collect(),
+            reaches_descendants: id != "member",
         })
     };
     [
@@ -74,9 +86,11 @@ pub(super) fn check(roles: &[Role], problems: &mut Problems) {
     for (index, role) in roles.iter().enumerate() {
         let key = |field: &str| format!("roles[{index}].{field}");
         problems.require(ids.insert(&role.id), &key("id"), "is the id of another role");
+        problems.require(role.id.uuid().is_none(), &key("id"), "must not be a UUID, which a tree's own roles have");
         problems.require(text::is_line(&role.name), &key("name"), "must be 1 to 100 characters on one line");
         if role.id == RoleId::owner() {
             check_owner(role, &key("permissions"), problems);
+            problems.require(role.reaches_descendants, &key("reaches_descendants"), "the owner's role reaches");
         }
     }
     for required in [RoleId::OWNER, RoleId::ADMIN] {

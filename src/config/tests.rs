@@ -259,8 +259,9 @@ fn tokens_mode_needs_a_token() {
 
 #[test]
 fn ownership_needs_its_roles() {
-    let role =
-        |id: &str, permissions: &str| format!("[[roles]]\nid = \"{id}\"\nname = \"R\"\npermissions = {permissions}\n");
+    let role = |id: &str, permissions: &str| {
+        format!("[[roles]]\nid = \"{id}\"\nname = \"R\"\npermissions = {permissions}\nreaches_descendants = true\n")
+    };
     assert_eq!(keys(&role("admin", "[\"*\"]"), &[]), ["roles"]);
     let weak_owner = role("admin", "[]") + &role("owner", "[\"*\"]");
     assert_eq!(keys(&weak_owner, &[]), ["roles[1].permissions"]);

@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use roster_proto::events::v1 as wire;
 
-use crate::domain::{Invitation, Member, RoleId, Team, User, UserId, invitation::State};
+use crate::domain::{
+    Invitation, Member, Role, RoleId, Team, TeamPolicy, User,
+    invitation::State,
+    member::State as MemberState,
+    policy::{Ownership, ProfileEditing},
+};
 
 pub(super) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp {
@@ -16,27 +21,57 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
 }
 
 pub(super) fn team(team: &Team) -> wire::TeamState {
-    let policy = &team.policy;
-    let limit = |limit: Option<u32>| limit.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
-    wire::TeamState {
+    let state = wire::TeamState {
         team_id: team.id.to_string(),
+        parent_team_id: team.parent().map(|id| id.to_string()).unwrap_or_default(),
         name: team.name.to_string(),
         slug: team.slug.as_ref().map(|slug| slug.as_str().to_owned()).unwrap_or_default(),
         labels: team.labels.as_map().clone(),
+        disabled: team.disable_time.is_some(),
+        ..wire::TeamState::default()
+    };
+    if team.is_root() { with_policy(state, &team.policy) } else { state }
+}
+
+fn with_policy(state: wire::TeamState, policy: &TeamPolicy) -> wire::TeamState {
+    let limit = |limit: Option<u32>| limit.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    wire::TeamState {
         invitation_ttl: Some(prost_types::Duration { seconds: policy.invitation_ttl.seconds(), nanos: 0 }),
         allowed_email_domains: policy.allowed_email_domains.as_slice().to_vec(),
         max_members: limit(policy.max_members),
         max_pending_invitations: limit(policy.max_pending_invitations),
         require_email_match: policy.require_email_match,
+        shared_ownership: policy.ownership == Ownership::Shared,
+        exclusive_membership: policy.exclusive_membership,
+        allow_external_members: policy.allow_external_members,
+        admins_edit_profiles: policy.profile_editing == ProfileEditing::Admins,
+        ..state
     }
 }
 
 pub(super) fn member(member: &Member) -> wire::MemberState {
+    let ends = member.role_expire_times.iter();
     wire::MemberState {
         user_id: member.user_id.to_string(),
         role_ids: role_ids(&member.roles),
-        invited_by_user_id: optional(member.invited_by.as_ref()),
+        invited_by_user_id: text(member.invited_by.as_ref()),
         join_time: Some(timestamp(member.join_time)),
+        permissions: member.permissions.iter().map(ToString::to_string).collect(),
+        suspended: member.state == MemberState::Suspended,
+        external: member.external,
+        expire_time: member.expire_time.map(timestamp),
+        role_expire_times: ends.map(|(role, end)| (role.to_string(), timestamp(*end))).collect(),
+    }
+}
+
+pub(super) fn role(role: &Role) -> wire::RoleState {
+    wire::RoleState {
+        role_id: role.id.to_string(),
+        key: role.key.to_string(),
+        name: role.name.clone(),
+        description: role.description.clone(),
+        permissions: role.permissions.iter().map(ToString::to_string).collect(),
+        reaches_descendants: role.reaches_descendants,
     }
 }
 
@@ -56,21 +91,34 @@ pub(super) fn invitation(invitation: &Invitation) -> wire::InvitationState {
             .map(|(team, roles)| wire::GrantState { team_id: team.to_string(), role_ids: role_ids(roles) })
             .collect(),
         status: status.into(),
-        inviter_user_id: optional(invitation.inviter.as_ref()),
+        inviter_user_id: text(invitation.inviter.as_ref()),
         metadata: invitation.metadata.as_map().clone(),
         expire_time: Some(timestamp(invitation.expire_time)),
-        accepted_user_id: optional(invitation.accepted_by()),
+        accepted_user_id: text(invitation.accepted_by()),
         send_count: i32::try_from(invitation.delivery.send_count).unwrap_or(i32::MAX),
         delivery_error: invitation.delivery.last_error.clone().unwrap_or_default(),
     }
 }
 
 pub(super) fn user(user: &User) -> wire::UserState {
+    let (profile, notifications) = (&user.profile, &user.notifications);
     wire::UserState {
         user_id: user.id.to_string(),
         email: user.email.to_string(),
         email_verified: user.email_verified,
         display_name: user.display_name.to_string(),
+        home_team_id: user.home.map(|id| id.to_string()).unwrap_or_default(),
+        phone: text(profile.phone.as_ref()),
+        locale: text(profile.locale.as_ref()),
+        time_zone: text(profile.time_zone.as_ref()),
+        default_sending_country: text(profile.default_sending_country.as_ref()),
+        external_id: text(profile.external_id.as_ref()),
+        notifications: Some(wire::NotificationState {
+            desktop_notifications: notifications.desktop,
+            browser_badges: notifications.badges,
+            sounds: notifications.sounds,
+            custom: notifications.custom.as_map().clone(),
+        }),
     }
 }
 
@@ -78,6 +126,6 @@ fn role_ids(roles: &BTreeSet<RoleId>) -> Vec<String> {
     roles.iter().map(RoleId::to_string).collect()
 }
 
-fn optional(user: Option<&UserId>) -> String {
-    user.map(UserId::to_string).unwrap_or_default()
+fn text<T: ToString>(value: Option<&T>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, EventId, Invitation, Member, Team, TeamId, User, UserId, Version};
+use super::{Actor, EventId, Invitation, Member, Role, Team, TeamId, User, UserId, Version};
 
 /// One change, as it is recorded and published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,12 @@ pub enum Cause {
     Expiry,
     /// A mail was sent or could not be sent.
     Delivery,
+    /// A role was changed or deleted.
+    Role,
+    /// A member was suspended.
+    Suspension,
+    /// A person's record was deleted.
+    User,
 }
 
 /// Something before and after a change.
@@ -79,14 +85,24 @@ pub enum Change {
     TeamCreated(Team),
     /// A team's own fields changed.
     TeamUpdated(Step<Team>),
+    /// A team was closed.
+    TeamDisabled(Step<Team>),
+    /// A team was opened again.
+    TeamEnabled(Step<Team>),
     /// A team is gone.
     TeamDeleted(Team),
     /// Somebody became a member.
     MemberAdded(Member),
-    /// A member's roles changed.
+    /// What a member holds changed.
     MemberUpdated(Step<Member>),
-    /// A membership ended.
+    /// A membership was ended.
     MemberRemoved(Member),
+    /// A membership gives nothing for now.
+    MemberSuspended(Step<Member>),
+    /// A suspended membership gives what it did before.
+    MemberReactivated(Step<Member>),
+    /// A membership ran out.
+    MemberExpired(Member),
     /// The ownership passed from one member to another.
     OwnershipTransferred {
         /// The former owner.
@@ -98,8 +114,18 @@ pub enum Change {
     InvitationCreated(Invitation),
     /// Something happened to an invitation.
     InvitationChanged(InvitationChange, Box<Step<Invitation>>),
+    /// A tree has a role more.
+    RoleCreated(Role),
+    /// A role of a tree changed.
+    RoleUpdated(Step<Role>),
+    /// A role of a tree is gone.
+    RoleDeleted(Role),
     /// A person was recorded.
     UserCreated(User),
+    /// A person's record changed.
+    UserUpdated(Step<User>),
+    /// A person's record is gone.
+    UserDeleted(User),
 }
 
 /// What happened to an invitation.
@@ -127,10 +153,15 @@ impl Change {
         match self {
             Self::TeamCreated(_) => "team_created",
             Self::TeamUpdated(_) => "team_updated",
+            Self::TeamDisabled(_) => "team_disabled",
+            Self::TeamEnabled(_) => "team_enabled",
             Self::TeamDeleted(_) => "team_deleted",
             Self::MemberAdded(_) => "member_added",
             Self::MemberUpdated(_) => "member_updated",
             Self::MemberRemoved(_) => "member_removed",
+            Self::MemberSuspended(_) => "member_suspended",
+            Self::MemberReactivated(_) => "member_reactivated",
+            Self::MemberExpired(_) => "member_expired",
             Self::OwnershipTransferred { .. } => "ownership_transferred",
             Self::InvitationCreated(_) => "invitation_created",
             Self::InvitationChanged(change, _) => match change {
@@ -142,7 +173,12 @@ impl Change {
                 InvitationChange::Expired => "invitation_expired",
                 InvitationChange::DeliveryFailed => "invitation_delivery_failed",
             },
+            Self::RoleCreated(_) => "role_created",
+            Self::RoleUpdated(_) => "role_updated",
+            Self::RoleDeleted(_) => "role_deleted",
             Self::UserCreated(_) => "user_created",
+            Self::UserUpdated(_) => "user_updated",
+            Self::UserDeleted(_) => "user_deleted",
         }
     }
 }

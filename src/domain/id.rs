@@ -84,7 +84,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A role's id: a system role's key.
+/// A role's id: a system role's key, or a UUID for a role of a tree's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RoleId(String);
@@ -105,6 +105,16 @@ impl RoleId {
         Self(Self::ADMIN.to_owned())
     }
 
+    /// The id of a role of a tree's own.
+    pub fn from_uuid(id: Uuid) -> Self {
+        Self(id.as_hyphenated().to_string())
+    }
+
+    /// The UUID of a role of a tree's own; `None` for a system role.
+    pub fn uuid(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok()
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -112,6 +122,45 @@ impl RoleId {
 }
 
 impl FromStr for RoleId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        RoleKey::from_str(text).map(|RoleKey(text)| Self(text))
+    }
+}
+
+impl fmt::Display for RoleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for RoleId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// A role's name for machines, unique in its tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RoleKey(String);
+
+impl RoleKey {
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&RoleId> for RoleKey {
+    /// The key of a system role, which is its id.
+    fn from(id: &RoleId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+impl FromStr for RoleKey {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
@@ -124,7 +173,7 @@ impl FromStr for RoleId {
     }
 }
 
-impl fmt::Display for RoleId {
+impl fmt::Display for RoleKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Broken, Member, PermissionSet, RoleId, Roles, UserId};
+use super::{
+    Broken, Member, PermissionPattern, RoleId, Roles, Team, UserId,
+    access::Holdings,
+    member::{Grant, State},
+    policy::Ownership,
+};
 
 /// The authority that a decision is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +19,21 @@ pub enum Authority {
         /// Who.
         user: UserId,
         /// What they hold.
-        permissions: PermissionSet,
+        holdings: Holdings,
     },
+}
+
+/// What is given to somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The team.
+    pub team: &'a Team,
+    /// The roles that can be held in it, at least those given.
+    pub roles: &'a Roles,
+    /// The roles given.
+    pub ids: &'a BTreeSet<RoleId>,
+    /// The permissions given beside them.
+    pub permissions: &'a BTreeSet<PermissionPattern>,
 }
 
 impl Authority {
@@ -27,17 +45,33 @@ impl Authority {
         }
     }
 
-    /// Nobody gives, by whatever path, what they do not hold themselves; and nobody gives the ownership this way.
-    pub fn check_grant(&self, roles: &Roles, granted: &BTreeSet<RoleId>) -> Result<(), Broken> {
-        roles.check_exist(granted)?;
-        if granted.contains(RoleId::OWNER) {
+    /// Nobody gives, by whatever path, what they do not hold themselves, and in the teams below what they do not hold
+    /// there. The ownership is given this way only where it is shared, by its holders.
+    pub fn check_grant(&self, given: &Given<'_>) -> Result<(), Broken> {
+        given.roles.check_exist(given.ids)?;
+        if given.ids.contains(RoleId::OWNER) && !self.may_share_ownership(given.team) {
             return Err(Broken::OwnerRoleNotGrantable);
         }
-        let Self::Person { permissions, .. } = self else { return Ok(()) };
-        match permissions.missing(&roles.permissions(granted)) {
+        let mut here = given.roles.permissions(given.ids);
+        here.extend(given.permissions);
+        self.check_holds(&here, &given.roles.reaching(given.ids))
+    }
+
+    /// Whether whoever decides holds all of this: in the team, and in those below it.
+    pub fn check_holds(&self, here: &super::PermissionSet, below: &super::PermissionSet) -> Result<(), Broken> {
+        let Self::Person { holdings, .. } = self else { return Ok(()) };
+        match holdings.here.missing(here).or_else(|| holdings.below.missing(below)) {
             Some(permission) => Err(Broken::GrantExceedsOwn { permission: permission.clone() }),
             None => Ok(()),
         }
+    }
+
+    fn may_share_ownership(&self, team: &Team) -> bool {
+        let owner = match self {
+            Self::Service => true,
+            Self::Person { holdings, .. } => holdings.owner,
+        };
+        team.is_root() && team.policy.ownership == Ownership::Shared && owner
     }
 
     fn is(&self, user: &UserId) -> bool {
@@ -45,120 +79,254 @@ impl Authority {
     }
 }
 
+/// Whether the tree has an active owner besides the member whom a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherOwner {
+    /// It has.
+    There,
+    /// It has not.
+    None,
+}
+
 impl Member {
-    /// The member with other roles. What they had already needs no authority to keep.
-    pub fn with_roles(&self, by: &Authority, roles: &Roles, wanted: BTreeSet<RoleId>) -> Result<Self, Broken> {
+    /// The member with another grant. What they had already needs no authority to keep.
+    pub fn regranted(
+        &self,
+        by: &Authority,
+        team: &Team,
+        roles: &Roles,
+        others: OtherOwner,
+        wanted: Grant,
+    ) -> Result<Self, Broken> {
         if by.is(&self.user_id) {
             return Err(Broken::OwnRole);
         }
-        if self.is_owner() && !wanted.contains(RoleId::OWNER) {
-            return Err(Broken::LastOwner);
+        let ids = wanted.roles.difference(&self.roles).cloned().collect();
+        let permissions = wanted.permissions.difference(&self.permissions).cloned().collect();
+        let after = self.with_grant(wanted);
+        if self.is_owner() && !after.is_owner() {
+            self.check_replaceable(others)?;
         }
-        by.check_grant(roles, &wanted.difference(&self.roles).cloned().collect())?;
-        Ok(Self { roles: wanted, ..self.clone() })
+        after.check_owner_stays()?;
+        by.check_grant(&Given { team, roles, ids: &ids, permissions: &permissions })?;
+        let prolonged = after.prolonged_roles(self);
+        by.check_grant(&Given { team, roles, ids: &prolonged, permissions: &BTreeSet::new() })?;
+        Ok(after)
+    }
+
+    /// An ownership has no end: fails for an owner's membership or role that expires.
+    pub fn check_owner_stays(&self) -> Result<(), Broken> {
+        let ends = self.expire_time.is_some() || self.role_expire_times.contains_key(RoleId::OWNER);
+        if self.is_owner() && ends { Err(Broken::OwnerExpiry) } else { Ok(()) }
+    }
+
+    /// The roles that last longer than before: to prolong is to give.
+    fn prolonged_roles(&self, before: &Self) -> BTreeSet<RoleId> {
+        let end = |member: &Self, role: &RoleId| {
+            let ends = [member.role_expire_times.get(role).copied(), member.expire_time];
+            ends.into_iter().flatten().min()
+        };
+        let longer = |role: &&RoleId| match (end(before, role), end(self, role)) {
+            (Some(before), Some(after)) => after > before,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        self.roles.iter().filter(longer).filter(|role| role.as_str() != RoleId::OWNER).cloned().collect()
     }
 
     /// Whether the membership may be ended by somebody else.
-    pub fn check_remove(&self, by: &Authority) -> Result<(), Broken> {
-        if by.is(&self.user_id) { Err(Broken::OwnMembership) } else { self.check_leave() }
+    pub fn check_remove(&self, by: &Authority, others: OtherOwner) -> Result<(), Broken> {
+        if by.is(&self.user_id) { Err(Broken::OwnMembership) } else { self.check_leave(others) }
     }
 
     /// Whether the membership may be ended by the member.
-    pub fn check_leave(&self) -> Result<(), Broken> {
-        if self.is_owner() { Err(Broken::LastOwner) } else { Ok(()) }
+    pub fn check_leave(&self, others: OtherOwner) -> Result<(), Broken> {
+        if self.is_owner() { self.check_replaceable(others) } else { Ok(()) }
     }
 
-    /// The member with the roles of an invitation in addition to their own: accepting never takes anything away.
+    fn check_replaceable(&self, others: OtherOwner) -> Result<(), Broken> {
+        match others {
+            OtherOwner::There => Ok(()),
+            OtherOwner::None => Err(Broken::LastOwner),
+        }
+    }
+
+    /// The member without any authority until they are active again.
+    pub fn suspended(&self, by: &Authority, others: OtherOwner) -> Result<Self, Broken> {
+        self.check_remove(by, others)?;
+        Ok(Self { state: State::Suspended, ..self.clone() })
+    }
+
+    /// The member as they were before they were suspended.
+    pub fn reactivated(&self) -> Self {
+        Self { state: State::Active, ..self.clone() }
+    }
+
+    /// The member with the roles of an invitation in addition to their own: accepting never takes anything away, nor
+    /// sets an end to what had none.
     pub fn joined_by(&self, granted: &BTreeSet<RoleId>) -> Self {
-        Self { roles: self.roles.union(granted).cloned().collect(), ..self.clone() }
+        let mut after = self.clone();
+        after.roles.extend(granted.iter().cloned());
+        after.role_expire_times.retain(|role, _| !granted.contains(role));
+        after
     }
 
-    /// Passes the ownership from this member to another: answers the former and the new owner.
+    /// Passes the ownership from this member to another: answers the former and the new owner. The new one's membership
+    /// has no end from now on, and a suspended one cannot take it.
     pub fn transfer_to(&self, new: &Self) -> Result<(Self, Self), Broken> {
         if new.is_owner() {
             return Err(Broken::AlreadyOwner);
         }
-        let mut former_roles = self.roles.clone();
-        former_roles.remove(RoleId::OWNER);
-        former_roles.insert(RoleId::admin());
-        let mut new_roles = new.roles.clone();
-        new_roles.insert(RoleId::owner());
-        Ok((Self { roles: former_roles, ..self.clone() }, Self { roles: new_roles, ..new.clone() }))
+        if new.state == State::Suspended {
+            return Err(Broken::MemberSuspended);
+        }
+        let mut former = self.clone();
+        former.roles.remove(RoleId::OWNER);
+        former.roles.insert(RoleId::admin());
+        former.role_expire_times.remove(RoleId::ADMIN);
+        let mut new = Self { expire_time: None, ..new.clone() };
+        new.roles.insert(RoleId::owner());
+        Ok((former, new))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
-    use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{PermissionPattern, Role, TeamId, Version, member::Source};
-
-    fn ids(ids: &[&str]) -> BTreeSet<RoleId> {
-        ids.iter().map(|id| id.parse().unwrap()).collect()
-    }
-
-    fn roles() -> Roles {
-        let role = |id: &str, permissions: &[&str]| Role {
-            id: id.parse().unwrap(),
-            name: id.to_owned(),
-            description: String::new(),
-            permissions: permissions.iter().map(|p| PermissionPattern::parse(p).unwrap()).collect(),
-        };
-        [
-            role("owner", &["*", "roster.teams.delete", "roster.ownership.transfer"]),
-            role("admin", &["*"]),
-            role("member", &["roster.teams.read"]),
-        ]
-        .into_iter()
-        .collect()
-    }
-
-    fn member(user: &str, held: &[&str]) -> Member {
-        Member {
-            team_id: TeamId(Uuid::nil()),
-            user_id: user.parse().unwrap(),
-            roles: ids(held),
-            invited_by: None,
-            source: Source::Direct,
-            join_time: DateTime::<Utc>::UNIX_EPOCH,
-            changed: Version(1),
-        }
-    }
+    use crate::domain::{TeamPolicy, access::Snapshot, member::fixture, role, team};
 
     fn person(user: &str, held: &[&str]) -> Authority {
-        Authority::Person { user: user.parse().unwrap(), permissions: roles().permissions(&ids(held)) }
+        let (root, now) = (team::fixture(&[0]), DateTime::<Utc>::UNIX_EPOCH);
+        let memberships = [fixture(user, held)];
+        let snapshot = Snapshot { team: &root, memberships: &memberships, roles: &role::fixture(), now };
+        Authority::Person { user: user.parse().unwrap(), holdings: snapshot.holdings() }
+    }
+
+    fn shared() -> Team {
+        let policy = TeamPolicy { ownership: Ownership::Shared, ..TeamPolicy::default() };
+        Team { policy, ..team::fixture(&[0]) }
+    }
+
+    fn grant(roles: &[&str]) -> Grant {
+        Grant::of_roles(roles.iter().map(|id| id.parse().unwrap()).collect())
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[track_caller]
+    fn check(team: &Team, by: &Authority, target: &Member, wanted: Grant, expected: Result<(), Broken>) {
+        let decided = target.regranted(by, team, &role::fixture(), OtherOwner::None, wanted.clone()).map(drop);
+        assert_eq!(decided, expected, "{by:?} {wanted:?}");
+    }
+
+    fn exceeds(permission: &str) -> Result<(), Broken> {
+        Err(Broken::GrantExceedsOwn { permission: PermissionPattern::parse(permission).unwrap() })
     }
 
     #[test]
     fn roles_change_within_what_the_granter_holds() {
-        let check = |by: &Authority, target: &Member, wanted: &[&str], expected: Result<(), Broken>| {
-            assert_eq!(target.with_roles(by, &roles(), ids(wanted)).map(drop), expected, "{by:?} {wanted:?}");
-        };
-        let (ada, bob) = (person("ada", &["admin"]), member("bob", &["member"]));
-        check(&ada, &bob, &["admin"], Ok(()));
-        check(&ada, &bob, &["owner"], Err(Broken::OwnerRoleNotGrantable));
-        check(&ada, &member("ada", &["admin"]), &["member"], Err(Broken::OwnRole));
-        check(&ada, &member("carol", &["owner"]), &["member"], Err(Broken::LastOwner));
-        check(&ada, &member("carol", &["admin"]), &["member"], Ok(()));
-        check(&Authority::Service, &bob, &["admin"], Ok(()));
-        check(&ada, &bob, &["ghost"], Err(Broken::RoleNotFound { role: "ghost".parse().unwrap() }));
+        let root = team::fixture(&[0]);
+        let (ada, bob) = (person("ada", &["admin"]), fixture("bob", &["member"]));
+        check(&root, &ada, &bob, grant(&["admin"]), Ok(()));
+        check(&root, &ada, &bob, grant(&["owner"]), Err(Broken::OwnerRoleNotGrantable));
+        check(&root, &ada, &fixture("ada", &["admin"]), grant(&["member"]), Err(Broken::OwnRole));
+        check(&root, &ada, &fixture("carol", &["owner"]), grant(&["member"]), Err(Broken::LastOwner));
+        check(&root, &ada, &fixture("carol", &["admin"]), grant(&["member"]), Ok(()));
+        check(&root, &Authority::Service, &bob, grant(&["admin"]), Ok(()));
+        check(&root, &ada, &bob, grant(&["ghost"]), Err(Broken::RoleNotFound { role: "ghost".parse().unwrap() }));
         let weak = person("dan", &["member"]);
-        let star = PermissionPattern::parse("*").unwrap();
-        check(&weak, &bob, &["admin"], Err(Broken::GrantExceedsOwn { permission: star }));
-        check(&weak, &member("eve", &["admin", "member"]), &["admin"], Ok(()));
+        check(&root, &weak, &bob, grant(&["admin"]), exceeds("*"));
+        check(&root, &weak, &fixture("eve", &["admin", "member"]), grant(&["admin"]), Ok(()));
     }
 
     #[test]
-    fn the_owner_stays_until_the_ownership_passes_on() {
-        let (owner, admin) = (member("ada", &["owner"]), member("bob", &["admin"]));
-        assert_eq!(owner.check_remove(&person("bob", &["admin"])), Err(Broken::LastOwner));
-        assert_eq!(owner.check_leave(), Err(Broken::LastOwner));
-        assert_eq!(admin.check_remove(&person("bob", &["admin"])), Err(Broken::OwnMembership));
-        assert_eq!(admin.check_leave(), Ok(()));
+    fn single_permissions_are_given_within_what_the_granter_holds() {
+        let (root, bob) = (team::fixture(&[0]), fixture("bob", &["member"]));
+        let wanted = |permission: &str| Grant {
+            permissions: [PermissionPattern::parse(permission).unwrap()].into(),
+            ..grant(&["member"])
+        };
+        check(&root, &person("ada", &["admin"]), &bob, wanted("catalog.*"), Ok(()));
+        check(&root, &person("dan", &["member"]), &bob, wanted("roster.teams.read"), Ok(()));
+        check(&root, &person("dan", &["member"]), &bob, wanted("catalog.*"), exceeds("catalog.*"));
+        check(&root, &person("ada", &["admin"]), &bob, wanted("roster.teams.delete"), exceeds("roster.teams.delete"));
+    }
+
+    #[test]
+    fn what_reaches_down_is_given_by_who_holds_it_below() {
+        let root = team::fixture(&[0]);
+        let here_only = Authority::Person {
+            user: "ada".parse().unwrap(),
+            holdings: Holdings {
+                below: super::super::PermissionSet::default(),
+                ..holdings(&person("ada", &["admin"]))
+            },
+        };
+        check(&root, &here_only, &fixture("bob", &["member"]), grant(&["admin"]), exceeds("*"));
+    }
+
+    fn holdings(authority: &Authority) -> Holdings {
+        match authority {
+            Authority::Person { holdings, .. } => holdings.clone(),
+            Authority::Service => Holdings::default(),
+        }
+    }
+
+    #[test]
+    fn to_prolong_is_to_give() {
+        let (root, weak) = (team::fixture(&[0]), person("dan", &["member"]));
+        let ending = Member { expire_time: Some(at(10)), ..fixture("eve", &["admin"]) };
+        let until = |time: Option<i64>| Grant { expire_time: time.map(at), ..grant(&["admin"]) };
+        check(&root, &weak, &ending, until(Some(9)), Ok(()));
+        check(&root, &weak, &ending, until(Some(11)), exceeds("*"));
+        check(&root, &weak, &ending, until(None), exceeds("*"));
+        check(&root, &person("ada", &["admin"]), &ending, until(None), Ok(()));
+    }
+
+    #[test]
+    fn a_shared_ownership_is_given_by_owners_and_never_expires() {
+        let (owner, bob) = (person("ada", &["owner"]), fixture("bob", &["member"]));
+        check(&shared(), &owner, &bob, grant(&["owner"]), Ok(()));
+        check(&shared(), &Authority::Service, &bob, grant(&["owner"]), Ok(()));
+        check(&shared(), &person("eve", &["admin"]), &bob, grant(&["owner"]), Err(Broken::OwnerRoleNotGrantable));
+        let below = Team { policy: shared().policy, ..team::fixture(&[0, 1]) };
+        check(&below, &owner, &bob, grant(&["owner"]), Err(Broken::OwnerRoleNotGrantable));
+        let ends = Grant { expire_time: Some(at(1)), ..grant(&["owner"]) };
+        check(&shared(), &owner, &bob, ends, Err(Broken::OwnerExpiry));
+        let role_ends = Grant { role_expire_times: [(RoleId::owner(), at(1))].into(), ..grant(&["owner"]) };
+        check(&shared(), &owner, &bob, role_ends, Err(Broken::OwnerExpiry));
+    }
+
+    #[test]
+    fn the_last_owner_stays_until_the_ownership_passes_on() {
+        let (owner, admin) = (fixture("ada", &["owner"]), fixture("bob", &["admin"]));
+        let bob = person("bob", &["admin"]);
+        assert_eq!(owner.check_remove(&bob, OtherOwner::None), Err(Broken::LastOwner));
+        assert_eq!(owner.check_remove(&bob, OtherOwner::There), Ok(()));
+        assert_eq!(owner.check_leave(OtherOwner::None), Err(Broken::LastOwner));
+        assert_eq!(owner.suspended(&bob, OtherOwner::None), Err(Broken::LastOwner));
+        assert_eq!(admin.check_remove(&bob, OtherOwner::There), Err(Broken::OwnMembership));
+        assert_eq!(admin.suspended(&bob, OtherOwner::There), Err(Broken::OwnMembership));
+        assert_eq!(admin.check_leave(OtherOwner::None), Ok(()));
         let (former, new) = owner.transfer_to(&admin).unwrap();
-        assert_eq!((former.roles, new.roles), (ids(&["admin"]), ids(&["admin", "owner"])));
+        assert_eq!((former.roles, new.roles), (grant(&["admin"]).roles, grant(&["admin", "owner"]).roles));
         assert_eq!(owner.transfer_to(&owner), Err(Broken::AlreadyOwner));
+        let suspended = admin.suspended(&person("ada", &["owner"]), OtherOwner::None).unwrap();
+        assert_eq!(owner.transfer_to(&suspended), Err(Broken::MemberSuspended));
+        assert_eq!(suspended.reactivated(), admin);
+    }
+
+    #[test]
+    fn accepting_takes_nothing_away() {
+        let ending = Member {
+            role_expire_times: [("admin".parse().unwrap(), at(1))].into(),
+            ..fixture("bob", &["admin", "member"])
+        };
+        let after = ending.joined_by(&grant(&["admin"]).roles);
+        assert_eq!((after.roles, after.role_expire_times.len()), (grant(&["admin", "member"]).roles, 0));
     }
 }

@@ -17,38 +17,56 @@ macro_rules! permissions {
         $($(#[doc = $doc])+ #[derive(Debug)] pub enum $name {}
         impl Permission for $name { const NAME: &'static str = $text; })+
 
-        /// The names of all of Roster's own permissions.
-        pub const ALL: &[&str] = &[$($text),+];
+        /// All of Roster's own permissions: their names and what each is for.
+        pub const ALL: &[(&str, &str)] = &[$(($text, concat!($($doc),+))),+];
     };
 }
 
 permissions! {
     /// See a team.
     ReadTeams = "roster.teams.read",
-    /// Create a team. Held by services.
+    /// Create a team below this one. Root teams are created by services, and by people for themselves.
     CreateTeams = "roster.teams.create",
     /// Change a team's fields and rules.
     UpdateTeams = "roster.teams.update",
+    /// Disable a team and enable it again.
+    DisableTeams = "roster.teams.disable",
     /// Delete a team. Only owners hold it.
     DeleteTeams = "roster.teams.delete",
     /// See the members.
     ReadMembers = "roster.members.read",
     /// Add a member without an invitation.
     AddMembers = "roster.members.add",
-    /// Change a member's roles.
+    /// Change what a member holds, and until when.
     UpdateMembers = "roster.members.update",
+    /// Suspend a member and have them active again.
+    SuspendMembers = "roster.members.suspend",
     /// Remove a member.
     RemoveMembers = "roster.members.remove",
     /// Leave a team. Every member may; services need it among their scopes.
     LeaveTeams = "roster.members.leave",
     /// Pass the ownership on. Only owners hold it.
     TransferOwnership = "roster.ownership.transfer",
-    /// See the roles.
+    /// See the roles and the permissions that they are made of.
     ReadRoles = "roster.roles.read",
+    /// Create a role of the tree's own.
+    CreateRoles = "roster.roles.create",
+    /// Change a role of the tree's own.
+    UpdateRoles = "roster.roles.update",
+    /// Delete a role of the tree's own.
+    DeleteRoles = "roster.roles.delete",
+    /// Ask what somebody may do. Everybody may ask it of themselves; services need it among their scopes.
+    CheckAccess = "roster.access.check",
+    /// Ask why somebody may do something, or not.
+    ExplainAccess = "roster.access.explain",
     /// Record a person. Held by services.
     CreateUsers = "roster.users.create",
     /// See a person's record. Everybody may see their own; services need it among their scopes.
     ReadUsers = "roster.users.read",
+    /// Change a person's record. Everybody may change their own; others where the rules of the person's home let them.
+    UpdateUsers = "roster.users.update",
+    /// Delete a person's record, and with it all of their memberships.
+    DeleteUsers = "roster.users.delete",
     /// See the invitations.
     ReadInvitations = "roster.invitations.read",
     /// Invite, and send an invitation again.
@@ -132,6 +150,21 @@ impl PermissionSet {
     /// The first pattern of `other` that this set does not cover: what a granter would give beyond their own.
     pub fn missing<'a>(&self, other: &'a PermissionSet) -> Option<&'a PermissionPattern> {
         other.0.iter().find(|pattern| !self.covers(pattern.as_str()))
+    }
+}
+
+impl<'a> Extend<&'a PermissionPattern> for PermissionSet {
+    fn extend<I: IntoIterator<Item = &'a PermissionPattern>>(&mut self, patterns: I) {
+        self.0.extend(patterns.into_iter().cloned());
+    }
+}
+
+impl<'a> IntoIterator for &'a PermissionSet {
+    type Item = &'a PermissionPattern;
+    type IntoIter = std::collections::btree_set::Iter<'a, PermissionPattern>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 

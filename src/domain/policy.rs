@@ -1,4 +1,4 @@
-//! The rules that a team chose for itself.
+//! The rules that a root team chose for its tree.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -64,8 +64,29 @@ impl AllowedDomains {
     }
 }
 
-/// A team's rules. They bind from the moment they are set; who is in already stays in.
+/// How many owners a tree has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ownership {
+    /// Exactly one, who passes the ownership on.
+    #[default]
+    Single,
+    /// One or more; owners make others owners too.
+    Shared,
+}
+
+/// Who edits a person's profile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProfileEditing {
+    /// The person alone.
+    #[default]
+    SelfOnly,
+    /// Also those who may in the person's home.
+    Admins,
+}
+
+/// A tree's rules. They bind from the moment they are set; who is in already stays in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TeamPolicy {
     /// How long invitations stay open.
     pub invitation_ttl: InvitationTtl,
@@ -77,6 +98,44 @@ pub struct TeamPolicy {
     pub max_pending_invitations: Option<u32>,
     /// Whether only the invited address can accept.
     pub require_email_match: bool,
+    /// How many owners the tree has.
+    pub ownership: Ownership,
+    /// Whether a person can be a member of one team of the tree only.
+    pub exclusive_membership: bool,
+    /// Whether people whose home is another tree can be members.
+    pub allow_external_members: bool,
+    /// Who edits the profiles of those who are at home here.
+    pub profile_editing: ProfileEditing,
+}
+
+/// New values for a tree's rules; `None` keeps what is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PolicyPatch {
+    /// How long invitations stay open.
+    pub invitation_ttl: Option<InvitationTtl>,
+    /// Which e-mail domains may join.
+    pub allowed_email_domains: Option<AllowedDomains>,
+    /// The most members of a team.
+    pub max_members: Option<Option<u32>>,
+    /// The most open invitations of a team.
+    pub max_pending_invitations: Option<Option<u32>>,
+    /// Whether only the invited address can accept.
+    pub require_email_match: Option<bool>,
+    /// How many owners the tree has.
+    pub ownership: Option<Ownership>,
+    /// Whether a person can be a member of one team of the tree only.
+    pub exclusive_membership: Option<bool>,
+    /// Whether people whose home is another tree can be members.
+    pub allow_external_members: Option<bool>,
+    /// Who edits the profiles of those who are at home here.
+    pub profile_editing: Option<ProfileEditing>,
+}
+
+impl PolicyPatch {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for TeamPolicy {
@@ -87,11 +146,31 @@ impl Default for TeamPolicy {
             max_members: None,
             max_pending_invitations: None,
             require_email_match: true,
+            ownership: Ownership::Single,
+            exclusive_membership: false,
+            allow_external_members: true,
+            profile_editing: ProfileEditing::SelfOnly,
         }
     }
 }
 
 impl TeamPolicy {
+    /// The rules with these values.
+    pub fn patched(&self, patch: &PolicyPatch) -> Self {
+        let domains = patch.allowed_email_domains.as_ref().unwrap_or(&self.allowed_email_domains);
+        Self {
+            invitation_ttl: patch.invitation_ttl.unwrap_or(self.invitation_ttl),
+            allowed_email_domains: domains.clone(),
+            max_members: patch.max_members.unwrap_or(self.max_members),
+            max_pending_invitations: patch.max_pending_invitations.unwrap_or(self.max_pending_invitations),
+            require_email_match: patch.require_email_match.unwrap_or(self.require_email_match),
+            ownership: patch.ownership.unwrap_or(self.ownership),
+            exclusive_membership: patch.exclusive_membership.unwrap_or(self.exclusive_membership),
+            allow_external_members: patch.allow_external_members.unwrap_or(self.allow_external_members),
+            profile_editing: patch.profile_editing.unwrap_or(self.profile_editing),
+        }
+    }
+
     /// Whether this address may join.
     pub fn check_domain(&self, email: &Email) -> Result<(), Broken> {
         let allowed = self.allowed_email_domains.as_slice();

@@ -7,9 +7,12 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    Authority, Invitation, Member, PermissionPattern, Role, RoleId, Roles, TeamId, UserId, Version,
+    Authority, Invitation, Member, RoleId, UserId,
+    access::Snapshot,
     invitation::{State, fixture},
-    member::Source,
+    member::{self, Grant},
+    membership::OtherOwner,
+    role, team as teams,
 };
 
 const ROLE_IDS: [&str; 3] = ["owner", "admin", "member"];
@@ -21,17 +24,6 @@ enum Act {
     Remove { by: usize, whom: usize },
     Leave { who: usize },
     Transfer { by: usize, to: usize },
-}
-
-fn roles() -> Roles {
-    let role = |id: &str, permissions: &[&str]| Role {
-        id: id.parse().unwrap(),
-        name: String::new(),
-        description: String::new(),
-        permissions: permissions.iter().map(|p| PermissionPattern::parse(p).unwrap()).collect(),
-    };
-    let owner = ["*", "roster.teams.delete", "roster.ownership.transfer"];
-    [role("owner", &owner), role("admin", &["*"]), role("member", &["roster.teams.read"])].into_iter().collect()
 }
 
 fn some_roles() -> impl Strategy<Value = BTreeSet<RoleId>> {
@@ -50,14 +42,9 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 fn team() -> BTreeMap<usize, Member> {
-    let member = |n: usize, role: &str| Member {
-        team_id: TeamId(Uuid::nil()),
-        user_id: UserId::from_uuid(Uuid::from_u128(n as u128)),
-        roles: BTreeSet::from([role.parse().unwrap()]),
-        invited_by: None,
-        source: Source::Direct,
-        join_time: DateTime::<Utc>::UNIX_EPOCH,
-        changed: Version(1),
+    let member = |n: usize, role: &str| {
+        let user_id = UserId::from_uuid(Uuid::from_u128(n as u128));
+        Member { user_id, ..member::fixture("x", &[role]) }
     };
     [(0, member(0, "owner")), (1, member(1, "admin")), (2, member(2, "admin")), (3, member(3, "member"))].into()
 }
@@ -66,23 +53,27 @@ fn team() -> BTreeMap<usize, Member> {
 fn apply(team: &mut BTreeMap<usize, Member>, act: &Act) {
     let authority = |team: &BTreeMap<usize, Member>, by: usize| {
         let member = team.get(&by)?;
-        Some(Authority::Person { user: member.user_id.clone(), permissions: roles().permissions(&member.roles) })
+        let (acme, memberships) = (teams::fixture(&[0]), std::slice::from_ref(member));
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let holdings = Snapshot { team: &acme, memberships, roles: &role::fixture(), now }.holdings();
+        Some(Authority::Person { user: member.user_id.clone(), holdings })
     };
     match act {
         Act::SetRoles { by, whom, roles: wanted } => {
             let (Some(by), Some(member)) = (authority(team, *by), team.get(whom)) else { return };
-            if let Ok(after) = member.with_roles(&by, &roles(), wanted.clone()) {
+            let (acme, wanted) = (teams::fixture(&[0]), Grant::of_roles(wanted.clone()));
+            if let Ok(after) = member.regranted(&by, &acme, &role::fixture(), OtherOwner::None, wanted) {
                 team.insert(*whom, after);
             }
         }
         Act::Remove { by, whom } => {
             let (Some(by), Some(member)) = (authority(team, *by), team.get(whom)) else { return };
-            if member.check_remove(&by).is_ok() {
+            if member.check_remove(&by, OtherOwner::None).is_ok() {
                 team.remove(whom);
             }
         }
         Act::Leave { who } => {
-            if team.get(who).is_some_and(|member| member.check_leave().is_ok()) {
+            if team.get(who).is_some_and(|member| member.check_leave(OtherOwner::None).is_ok()) {
                 team.remove(who);
             }
         }

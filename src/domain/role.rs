@@ -1,40 +1,86 @@
 //! Roles: named sets of permissions.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Broken, PermissionPattern, PermissionSet, RoleId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-/// A named set of permissions that comes from the service's configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::{Broken, PermissionPattern, PermissionSet, RoleId, TeamId, Version, id::RoleKey};
+
+/// A named set of permissions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// The id.
     pub id: RoleId,
+    /// A name for machines: a system role's id.
+    pub key: RoleKey,
     /// A name for people.
     pub name: String,
     /// What the role is for.
     pub description: String,
     /// What it gives.
-    pub permissions: Vec<PermissionPattern>,
+    pub permissions: BTreeSet<PermissionPattern>,
+    /// Whether it gives the same in every team below the one it is held in.
+    pub reaches_descendants: bool,
+    /// Where a role of a tree's own belongs; `None` for a system role, which comes from the configuration.
+    pub custom: Option<Custom>,
 }
 
-/// The roles that can be held in a team, in the order of the configuration.
+/// What is known of a role of a tree's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Custom {
+    /// The root of the tree that it can be held in.
+    pub root_id: TeamId,
+    /// The version of the root that changed it last.
+    pub changed: Version,
+    /// When it was created.
+    pub create_time: DateTime<Utc>,
+    /// When it changed last.
+    pub update_time: DateTime<Utc>,
+}
+
+/// The roles that a decision knows: those of the configuration, in its order, and some or all of a tree's own.
 #[derive(Debug, Clone, Default)]
-pub struct Roles(Vec<Role>);
+pub struct Roles {
+    system: Arc<[Role]>,
+    custom: Vec<Role>,
+}
 
 impl Roles {
-    /// The role with this id.
-    pub fn get(&self, id: &RoleId) -> Option<&Role> {
-        self.0.iter().find(|role| role.id == *id)
+    /// Whether this is a role of the configuration.
+    pub fn is_system(&self, id: &RoleId) -> bool {
+        self.system.iter().any(|role| role.id == *id)
     }
 
-    /// All of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, Role> {
-        self.0.iter()
+    /// Whether a system role has this key.
+    pub fn is_reserved(&self, key: &RoleKey) -> bool {
+        self.system.iter().any(|role| role.key == *key)
+    }
+
+    /// The system roles and these of a tree.
+    pub fn with(&self, custom: Vec<Role>) -> Self {
+        Self { system: self.system.clone(), custom }
+    }
+
+    /// The role with this id.
+    pub fn get(&self, id: &RoleId) -> Option<&Role> {
+        self.iter().find(|role| role.id == *id)
+    }
+
+    /// All of them, the system roles first.
+    pub fn iter(&self) -> impl Iterator<Item = &Role> {
+        self.system.iter().chain(&self.custom)
     }
 
     /// What holding these roles gives. A role that is gone gives nothing.
     pub fn permissions(&self, ids: &BTreeSet<RoleId>) -> PermissionSet {
         ids.iter().filter_map(|id| self.get(id)).flat_map(|role| &role.permissions).collect()
+    }
+
+    /// What holding these roles gives in the teams below.
+    pub fn reaching(&self, ids: &BTreeSet<RoleId>) -> PermissionSet {
+        let reaching = ids.iter().filter_map(|id| self.get(id)).filter(|role| role.reaches_descendants);
+        reaching.flat_map(|role| &role.permissions).collect()
     }
 
     /// Fails with the first role that does not exist.
@@ -47,16 +93,24 @@ impl Roles {
 }
 
 impl FromIterator<Role> for Roles {
-    fn from_iter<I: IntoIterator<Item = Role>>(roles: I) -> Self {
-        Self(roles.into_iter().collect())
+    /// Of the roles of the configuration.
+    fn from_iter<I: IntoIterator<Item = Role>>(system: I) -> Self {
+        Self { system: system.into_iter().collect(), custom: Vec::new() }
     }
 }
 
-impl<'a> IntoIterator for &'a Roles {
-    type Item = &'a Role;
-    type IntoIter = std::slice::Iter<'a, Role>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
+/// Roles for tests: owner and admin hold everything below too, a member only sees their team.
+#[cfg(test)]
+pub(super) fn fixture() -> Roles {
+    let role = |id: &str, permissions: &[&str]| Role {
+        id: id.parse().unwrap(),
+        key: id.parse().unwrap(),
+        name: id.to_owned(),
+        description: String::new(),
+        permissions: permissions.iter().map(|p| PermissionPattern::parse(p).unwrap()).collect(),
+        reaches_descendants: id != "member",
+        custom: None,
+    };
+    let owner = ["*", "roster.teams.delete", "roster.ownership.transfer"];
+    [role("owner", &owner), role("admin", &["*"]), role("member", &["roster.teams.read"])].into_iter().collect()
 }

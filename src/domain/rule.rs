@@ -1,6 +1,6 @@
 //! The rules that a request can break, each with what a caller needs to know to do better.
 
-use super::{InvitationId, PermissionPattern, RoleId};
+use super::{InvitationId, PermissionPattern, RoleId, TeamId};
 
 /// A rule of the domain that a decision would break. The messages are for people; programs go by the variant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,21 +17,92 @@ pub enum Broken {
         /// The permission that is lacking.
         permission: PermissionPattern,
     },
-    /// Ownership passes on by transfer only.
-    #[error("the role owner passes on by TransferOwnership only")]
+    /// Ownership passes on by transfer only, unless it is shared, and then from owners of the root.
+    #[error("the role owner passes on by TransferOwnership; where it is shared, owners give it in the root team")]
     OwnerRoleNotGrantable,
-    /// A team always has its owner.
-    #[error("the owner cannot be removed, demoted or leave; transfer the ownership first")]
+    /// A tree always has an active owner.
+    #[error("the last owner cannot be removed, demoted, suspended or leave; pass the ownership on first")]
     LastOwner,
+    /// An end was set to what is not held.
+    #[error("the member does not hold the role {role}, which was to expire")]
+    RoleNotHeld {
+        /// The role.
+        role: RoleId,
+    },
+    /// An end was set in the past.
+    #[error("an expire time must be in the future")]
+    ExpireTimePassed,
+    /// An ownership has no end.
+    #[error("the membership of an owner and the role owner do not expire")]
+    OwnerExpiry,
+    /// Several share what one is to have.
+    #[error("the team has {owners} owners; leave one before the ownership becomes single")]
+    SeveralOwners {
+        /// How many.
+        owners: u64,
+    },
     /// Nobody changes their own roles.
-    #[error("nobody changes their own roles")]
+    #[error("nobody changes their own roles or permissions")]
     OwnRole,
-    /// Nobody removes themselves.
-    #[error("nobody removes themselves; leave the team instead")]
+    /// Nobody removes or suspends themselves.
+    #[error("nobody removes or suspends themselves; leave the team instead")]
     OwnMembership,
+    /// A team is closed.
+    #[error("the team {team} is disabled, and with it all teams below it")]
+    TeamDisabled {
+        /// The disabled team.
+        team: TeamId,
+    },
+    /// Rules and roles belong to roots.
+    #[error("only a root team has rules and roles of its own; the root of this tree is {root}")]
+    NotARootTeam {
+        /// The root.
+        root: TeamId,
+    },
+    /// Trees have an end.
+    #[error("a tree is at most {limit} teams deep")]
+    TreeTooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// There are teams below.
+    #[error("the team has {children} teams below it; ask for cascade to delete them too")]
+    TeamHasChildren {
+        /// How many, at all depths.
+        children: u64,
+    },
+    /// The person is in another team of a tree whose rules allow one.
+    #[error("this person is a member of another team of the tree, and its rules allow one")]
+    MemberElsewhere,
+    /// The person is at home in another tree.
+    #[error("this person's home is another tree, and the rules of this one do not admit external members")]
+    ExternalNotAllowed,
+    /// The configuration's roles are not for callers to change.
+    #[error("the role {role} comes from the service's configuration and cannot be changed")]
+    SystemRole {
+        /// The role.
+        role: RoleId,
+    },
+    /// Somebody holds the role or is invited to it.
+    #[error("{members} members hold this role and {invitations} open invitations give it; name a replacement")]
+    RoleInUse {
+        /// How many members.
+        members: u64,
+        /// How many open invitations.
+        invitations: u64,
+    },
     /// The new owner is the owner.
     #[error("this member is the owner already")]
     AlreadyOwner,
+    /// Nobody deletes themselves.
+    #[error("nobody deletes themselves; somebody else has to")]
+    OwnUser,
+    /// Others may not edit this profile.
+    #[error("only the person may edit this profile: its home is elsewhere, or the rules there say so")]
+    ProfileNotEditable,
+    /// A suspended member cannot take the ownership.
+    #[error("this member is suspended")]
+    MemberSuspended,
     /// The person is in the team.
     #[error("this person is a member of the team already")]
     AlreadyMember,

@@ -12,6 +12,11 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
+/// Whether a text holds none of them.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.chars().any(is_hidden)
+}
+
 macro_rules! text {
     ($(#[$meta:meta])* $name:ident, $range:expr, $keep:expr, $why:literal) => {
         $(#[$meta])*
@@ -59,6 +64,17 @@ text!(
     /// An inviter's words: at most 2,000 characters; line breaks are welcome; may be empty.
     Message, (0..=2000), |c| c == '\n' || c == '\r' || c == '\t' || !is_hidden(c),
     "must be at most 2000 characters, without control or direction characters other than line breaks and tabs"
+);
+
+text!(
+    /// A role's name: 1 to 100 characters on one line.
+    RoleName, (1..=100), |c| !is_hidden(c),
+    "must be 1 to 100 characters, without control or direction characters"
+);
+text!(
+    /// What a role is for: at most 500 characters on one line; may be empty.
+    Description, (0..=500), |c| !is_hidden(c),
+    "must be at most 500 characters, without control or direction characters"
 );
 
 /// A team's name for machines: 1 to 63 of `a-z`, `0-9` and `-`, beginning and ending with a letter or digit.

@@ -16,7 +16,9 @@ use crate::{
     domain::{
         Actor, Cause, Change, Email, Event, EventId, Subject, Team, TeamId, TeamPolicy, User, Version,
         label::Labels,
+        profile::Notifications,
         text::{DisplayName, TeamName},
+        user::Profile,
     },
     env::Env,
     repository::{
@@ -76,10 +78,13 @@ impl TestDatabase {
             display_name: DisplayName::default(),
             version: Version(1),
             create_time: now,
+            profile: Profile::default(),
+            notifications: Notifications::default(),
+            home: None,
             update_time: now,
         };
         let mut tx = self.database.begin().await.unwrap();
-        let slot = tx.first(&user.id);
+        let slot = tx.next_of_user(&user.id, Version(0));
         tx.record(slot, Cause::Direct, Change::UserCreated(user));
         self.finish(tx).await;
     }
@@ -124,7 +129,7 @@ impl TestDatabase {
         let now = self.env.now();
         Team {
             id,
-            root_id: id,
+            ancestors: Vec::new(),
             name: TeamName::parse("acme").unwrap(),
             slug: None,
             labels: Labels::default(),
@@ -133,6 +138,8 @@ impl TestDatabase {
             changed: Version(0),
             create_time: now,
             update_time: now,
+            disable_time: None,
+            disabled_by: None,
         }
     }
 }

@@ -3,8 +3,10 @@
 //! A request is checked as a whole: every field that breaks its rule is reported, not only the first. What a field may
 //! hold is said by the domain type that it becomes; here is only which field becomes what.
 
+pub(super) mod access;
 pub(super) mod event;
 pub(super) mod invitation;
+mod mask;
 pub(super) mod member;
 pub(super) mod role;
 pub(super) mod team;
@@ -26,6 +28,13 @@ const MAX_ROLES: usize = 20;
 /// The fields of a request that break their rules.
 #[derive(Debug, Default)]
 pub(super) struct Violations(Vec<(String, String)>);
+
+impl std::fmt::Display for Violations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|(field, why)| format!("{field} {why}")).collect();
+        f.write_str(&lines.join("; "))
+    }
+}
 
 impl Violations {
     /// The field's value, or a note of why it has none.
@@ -55,6 +64,11 @@ impl Violations {
         }
         let parsed = ids.iter().enumerate().map(|(i, id)| self.id(&format!("{path}[{i}]"), id));
         parsed.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// Whether no field breaks its rule, as far as is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Notes that a field breaks its rule.
@@ -92,6 +106,13 @@ macro_rules! options {
     };
 }
 
+impl Options for () {
+    type Values = ();
+    fn values(self) -> Option<()> {
+        Some(())
+    }
+}
+
 options!(A);
 options!(A, B);
 options!(A, B, C);
@@ -126,6 +147,14 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
     // Below 2^31 even in a leap second.
     let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(i32::MAX);
     Timestamp { seconds: time.timestamp(), nanos }
+}
+
+/// A point in time that a field holds: to the microsecond, which is what the databases keep.
+pub(super) fn time(stamp: &Timestamp) -> Result<DateTime<Utc>, Invalid> {
+    const WHY: Invalid = Invalid::new("must be a time between the years 1 and 9999, in whole microseconds");
+    let valid = (-62_135_596_800..253_402_300_800).contains(&stamp.seconds) && stamp.nanos % 1000 == 0;
+    let nanos = u32::try_from(stamp.nanos).ok().filter(|nanos| valid && *nanos < 1_000_000_000).ok_or(WHY)?;
+    DateTime::from_timestamp(stamp.seconds, nanos).ok_or(WHY)
 }
 
 /// Ids as text.

@@ -41,7 +41,7 @@ impl InvitationService for Invitations {
             let roles = v.roles("role_ids", &request.role_ids);
             let message = v.field("message", Message::parse(&request.message));
             let metadata = v.field("metadata", Labels::metadata(request.metadata));
-            let channel = invitation::channel(&mut v, request.delivery_channel);
+            let channel = invitation::channel(&mut v, "delivery_channel", request.delivery_channel);
             let (team, email, roles, message, metadata, channel) =
                 v.all((team, email, roles, message, metadata, channel))?;
             let command = CreateInvitation { team, email, roles, message, metadata, channel };

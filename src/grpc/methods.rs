@@ -92,7 +92,7 @@ mod tests {
         assert!(own.len() > 20);
         for method in own {
             let Access::Permission(name) = &method.access else { panic!("{method:?}") };
-            assert!(permission::ALL.contains(&name.as_str()), "{method:?}");
+            assert!(permission::ALL.iter().any(|(known, _)| known == name), "{method:?}");
         }
     }
 

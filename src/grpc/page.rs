@@ -44,7 +44,8 @@ impl<'a> Pages<'a> {
         (items, token.unwrap_or_default())
     }
 
-    fn seal(self, query: &impl Message, place: &impl Serialize) -> String {
+    /// The token of the page after this place.
+    pub(super) fn seal(self, query: &impl Message, place: &impl Serialize) -> String {
         let place = serde_json::to_vec(place).unwrap_or_default();
         let (key_id, code) = self.keys.sign(self.purpose, &bound(query, &place));
         URL_SAFE_NO_PAD.encode([&[key_id][..], &code, &place].concat())

@@ -23,7 +23,7 @@ use crate::{
     repository::{
         Database, invitations,
         mails::{self, Mail},
-        teams, users,
+        roles, teams, users,
     },
 };
 
@@ -57,7 +57,7 @@ pub struct Worker {
     pub store: Store,
     /// The clock.
     pub env: Env,
-    /// The roles, for their names.
+    /// The system roles, for their names.
     pub roles: Arc<Roles>,
     /// Makes the links.
     pub links: Arc<Links>,
@@ -142,7 +142,9 @@ impl Worker {
             None => None,
         };
         let inviter_name = inviter.map(|user| user.display_name.to_string()).filter(|name| !name.is_empty());
-        let rendered = self.renderer.invitation(&self.letter(mail, invitation, team, inviter_name));
+        let own = roles::get_many(&self.database.reader(), team.root(), invitation.roles()).await?;
+        let roles = self.roles.with(own);
+        let rendered = self.renderer.invitation(&self.letter(mail, invitation, team, &roles, inviter_name));
         Ok(match rendered {
             Ok(rendered) => self.transport.send(&rendered).await.map_err(|error| (error.kind, error.reason)),
             Err(error) => Err((Failure::Permanent, error.to_string())),
@@ -154,9 +156,10 @@ impl Worker {
         mail: &Mail,
         invitation: &Invitation,
         team: &Team,
+        roles: &Roles,
         inviter_name: Option<String>,
     ) -> InvitationMail {
-        let roles = invitation.roles().iter().filter_map(|id| self.roles.get(id));
+        let roles = invitation.roles().iter().filter_map(|id| roles.get(id));
         let message = invitation.message.to_string();
         InvitationMail {
             message_id_seed: mail.id,

@@ -7,5 +7,6 @@ pub(super) mod invitation;
 pub(super) mod mail;
 pub(super) mod membership;
 pub(super) mod membership_role;
+pub(super) mod role;
 pub(super) mod team;
 pub(super) mod user;

@@ -57,6 +57,8 @@ pub enum Constraint {
     UserId,
     /// One user for an address.
     UserEmail,
+    /// One role of a tree for a key.
+    RoleKey,
     /// One membership for a team and a user.
     Membership,
     /// One open invitation for a team and an address.
@@ -68,10 +70,11 @@ pub enum Constraint {
 }
 
 /// Each constraint's name in PostgreSQL, and the columns by which SQLite names it.
-const CONSTRAINTS: [(Constraint, &str, &str); 8] = [
+const CONSTRAINTS: [(Constraint, &str, &str); 9] = [
     (Constraint::TeamSlug, "teams_slug_key", "teams.slug"),
     (Constraint::UserId, "users_pkey", "users.id"),
     (Constraint::UserEmail, "users_email_key", "users.email"),
+    (Constraint::RoleKey, "roles_key_key", "roles.root_id, roles.key"),
     (Constraint::Membership, "memberships_pkey", "memberships.team_id, memberships.user_id"),
     (Constraint::PendingInvitation, "invitations_pending_key", "invitations.team_id, invitations.email"),
     (Constraint::EventVersion, "events_team_version_key", "events.team_id, events.team_version"),

@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 
 use super::{
     Error, Result, Source, Tx,
-    entity::invitation::{ActiveModel, Column, Entity, Model},
+    entity::{
+        invitation::{ActiveModel, Column, Entity, Model},
+        team,
+    },
+    path,
     row::{At, to_json, word_of},
 };
 use crate::domain::{
-    Email, Invitation, InvitationId, TeamId, UserId, Version,
+    Email, Invitation, InvitationId, RoleId, Team, TeamId, UserId, Version,
     invitation::{Channel, Delivery, DeliveryState, State},
     text::Message,
 };
@@ -75,19 +79,23 @@ pub async fn pending_for(source: &impl Source, team: TeamId, email: &Email) -> R
     found.map(Invitation::try_from).transpose()
 }
 
-/// The team's invitations recorded as pending that this person sent or that are addressed to them, oldest first.
-pub async fn pending_of_person(
+/// The invitations recorded as pending that this person sent, of a team and of those below it, oldest first.
+pub async fn pending_sent_by(source: &impl Source, team: &Team, inviter: &UserId) -> Result<Vec<Invitation>> {
+    let query = pending_below(team).filter(Column::Inviter.eq(inviter.as_str())).order_by_asc(Column::Id);
+    query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
+}
+
+/// The open invitations of a tree that grant this role of its own, oldest first.
+pub async fn pending_to_role(
     source: &impl Source,
-    team: TeamId,
-    inviter: &UserId,
-    email: Option<&Email>,
+    root: &Team,
+    role: &RoleId,
+    now: DateTime<Utc>,
 ) -> Result<Vec<Invitation>> {
-    let mut theirs = Condition::any().add(Column::Inviter.eq(inviter.as_str()));
-    if let Some(email) = email {
-        theirs = theirs.add(Column::Email.eq(email.as_str()));
-    }
-    let found = pending(team).filter(theirs).order_by_asc(Column::Id).all(source.connection()).await?;
-    found.into_iter().map(Invitation::try_from).collect()
+    // The document holds ids alone, and that of a tree's own role is found nowhere else.
+    let grants = Column::Grants.into_expr().cast_as("text").like(format!("%{role}%"));
+    let query = pending_below(root).filter(Column::ExpireTime.gt(now)).filter(grants).order_by_asc(Column::Id);
+    query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
 }
 
 /// All of the team's invitations recorded as pending, oldest first.
@@ -146,8 +154,19 @@ fn pending(team: TeamId) -> sea_orm::Select<Entity> {
     Entity::find().filter(Column::TeamId.eq(team.0)).filter(Column::State.eq(PENDING))
 }
 
+/// Those of a team and of the teams below it.
+fn pending_below(team: &Team) -> sea_orm::Select<Entity> {
+    let (begin, end) = path::range(&team.ancestors, team.id);
+    let teams = team::Entity::find()
+        .select_only()
+        .column(team::Column::Id)
+        .filter(team::Column::Path.gte(begin))
+        .filter(team::Column::Path.lt(end));
+    Entity::find().filter(Column::TeamId.in_subquery(teams.into_query())).filter(Column::State.eq(PENDING))
+}
+
 /// The clock decides about expiry, not the record: a pending invitation that ran out is an expired one.
-fn in_state(state: StateFilter, now: DateTime<Utc>) -> Condition {
+pub(super) fn in_state(state: StateFilter, now: DateTime<Utc>) -> Condition {
     let recorded = |word: &str| Condition::all().add(Column::State.eq(word));
     match state {
         StateFilter::Pending => recorded(PENDING).add(Column::ExpireTime.gt(now)),

@@ -1,188 +1,161 @@
 //! Memberships in the database.
 
+mod list;
+mod roster;
+mod write;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select,
-    sea_query::{Expr, Func},
+    sea_query::{BinOper, Expr, Func},
 };
 
 use super::{
-    Result, Source, Tx,
-    entity::{membership, membership_role, team},
+    Result, Source,
+    entity::{membership, membership_role},
     row::{At, word_of},
 };
-use crate::domain::{Member, RoleId, Team, TeamId, UserId, Version, member::Source as MemberSource};
+use crate::domain::{
+    Member, RoleId, TeamId, UserId, Version,
+    member::{Source as MemberSource, State},
+};
+
+pub use list::{Filter, Key, Order, Page, Place, list, name_key, teams_of};
+pub use roster::{Entry, EntryPlace, RosterPage, Status, roster};
+pub use write::{delete, delete_many, insert, mirror_user, update};
 
 const SOURCES: [(&str, MemberSource); 3] = [
     ("TEAM_CREATION", MemberSource::TeamCreation),
     ("DIRECT", MemberSource::Direct),
     ("INVITATION", MemberSource::Invitation),
 ];
+const STATES: [(&str, State); 2] = [("ACTIVE", State::Active), ("SUSPENDED", State::Suspended)];
 
-/// A place in a list of memberships: when it began, and the id that breaks ties.
-pub type Place<Id> = (DateTime<Utc>, Id);
-
-/// Which members of a team to list.
-#[derive(Debug, Clone)]
-pub struct Page<'a> {
-    /// Only those who hold this role.
-    pub role: Option<&'a RoleId>,
-    /// Whether the last to join comes first.
-    pub descending: bool,
-    /// After this place.
-    pub after: Option<Place<UserId>>,
-    /// How many at the most.
-    pub limit: u64,
-}
-
-/// The member, if the user is one.
+/// The membership as it is recorded, whether or not it has run out.
 pub async fn get(source: &impl Source, team: TeamId, user: &UserId) -> Result<Option<Member>> {
     let key = (team.0, user.to_string());
     Ok(read(source, membership::Entity::find_by_id(key)).await?.pop())
 }
 
-/// The roles that a user holds in a team: none if they are not a member. The one query of every access check.
-pub async fn roles(source: &impl Source, team: TeamId, user: &UserId) -> Result<BTreeSet<RoleId>> {
-    let rows = membership_role::Entity::find()
-        .filter(membership_role::Column::TeamId.eq(team.0))
-        .filter(membership_role::Column::UserId.eq(user.as_str()))
-        .all(source.connection())
-        .await?;
-    rows.into_iter().map(|row| role_id(&row)).collect()
-}
-
-/// The owner of a team.
-pub async fn owner(source: &impl Source, team: TeamId) -> Result<Option<Member>> {
-    let page = Page { role: Some(&RoleId::owner()), descending: false, after: None, limit: 1 };
-    Ok(list(source, team, &page).await?.pop())
-}
-
-/// A page of a team's members.
-pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result<Vec<Member>> {
-    use membership::Column;
-
-    let order = if page.descending { Order::Desc } else { Order::Asc };
-    let mut query = membership::Entity::find()
-        .filter(Column::TeamId.eq(team.0))
-        .order_by(Column::JoinTime, order.clone())
-        .order_by(Column::UserId, order)
-        .limit(page.limit);
-    if let Some(role) = page.role {
-        let holders = membership_role::Entity::find()
-            .select_only()
-            .column(membership_role::Column::UserId)
-            .filter(membership_role::Column::TeamId.eq(team.0))
-            .filter(membership_role::Column::RoleId.eq(role.as_str()));
-        query = query.filter(Column::UserId.in_subquery(holders.into_query()));
-    }
-    if let Some((time, user)) = &page.after {
-        // Compared as one row value, so that the index leads to the place however far down it is.
-        let place = Expr::tuple([Column::JoinTime.into_expr(), Column::UserId.into_expr()]);
-        let after = Expr::tuple([Expr::value(*time), Expr::value(user.as_str())]);
-        query = query.filter(if page.descending { place.lt(after) } else { place.gt(after) });
-    }
+/// Those of these users' memberships of a team that there are, as they are recorded.
+pub async fn get_many(source: &impl Source, team: TeamId, users: &[UserId]) -> Result<Vec<Member>> {
+    let query = membership::Entity::find()
+        .filter(membership::Column::TeamId.eq(team.0))
+        .filter(membership::Column::UserId.is_in(users.iter().map(UserId::as_str)));
     read(source, query).await
 }
 
-/// How many members a team has.
-pub async fn count(source: &impl Source, team: TeamId) -> Result<u64> {
-    Ok(membership::Entity::find().filter(membership::Column::TeamId.eq(team.0)).count(source.connection()).await?)
-}
-
-/// A page of the teams that a user is a member of, the one joined first at the top, each with when they joined.
-pub async fn teams_of(
+/// A person's memberships of these teams, as they are recorded. The one query of every access check.
+pub async fn of_user_in(
     source: &impl Source,
     user: &UserId,
-    after: Option<&Place<TeamId>>,
-    limit: u64,
-) -> Result<Vec<(DateTime<Utc>, Team)>> {
+    teams: impl IntoIterator<Item = TeamId>,
+) -> Result<Vec<Member>> {
+    of_users_in(source, [user], teams).await
+}
+
+/// Some people's memberships of these teams, as they are recorded.
+pub async fn of_users_in(
+    source: &impl Source,
+    users: impl IntoIterator<Item = &UserId>,
+    teams: impl IntoIterator<Item = TeamId>,
+) -> Result<Vec<Member>> {
+    let query = membership::Entity::find()
+        .filter(membership::Column::UserId.is_in(users.into_iter().map(UserId::as_str)))
+        .filter(membership::Column::TeamId.is_in(teams.into_iter().map(|id| id.0)));
+    read(source, query).await
+}
+
+/// All of a person's memberships, as they are recorded.
+pub async fn of_user(source: &impl Source, user: &UserId) -> Result<Vec<Member>> {
+    let query = membership::Entity::find().filter(membership::Column::UserId.eq(user.as_str()));
+    read(source, query.order_by_asc(membership::Column::TeamId)).await
+}
+
+/// Some memberships of a team, as they are recorded.
+pub async fn all(source: &impl Source, team: TeamId, limit: u64) -> Result<Vec<Member>> {
+    let query = membership::Entity::find().filter(membership::Column::TeamId.eq(team.0)).limit(limit);
+    read(source, query.order_by_asc(membership::Column::UserId)).await
+}
+
+/// An owner of a root team.
+pub async fn owner(source: &impl Source, team: TeamId, now: DateTime<Utc>) -> Result<Option<Member>> {
+    let role = RoleId::owner();
+    let filter = Filter { role: Some(&role), state: Some(State::Active), ..Filter::default() };
+    Ok(list(source, team, &Page { filter, order: Order::JoinTime, after: None, limit: 1, now }).await?.pop())
+}
+
+/// How many active owners a root team has besides this member.
+pub async fn count_other_owners(source: &impl Source, team: TeamId, except: Option<&UserId>) -> Result<u64> {
+    let owners = membership::Entity::find()
+        .filter(membership::Column::TeamId.eq(team.0))
+        .filter(membership::Column::State.eq(word_of(&STATES, &State::Active)))
+        .filter(membership::Column::UserId.in_subquery(holders(team, &RoleId::owner()).into_query()));
+    let others = except.iter().fold(owners, |query, user| query.filter(membership::Column::UserId.ne(user.as_str())));
+    Ok(others.count(source.connection()).await?)
+}
+
+/// How many members a team has.
+pub async fn count(source: &impl Source, team: TeamId, now: DateTime<Utc>) -> Result<u64> {
+    let members = membership::Entity::find().filter(membership::Column::TeamId.eq(team.0)).filter(not_over(now));
+    Ok(members.count(source.connection()).await?)
+}
+
+/// Who holds a role of a tree's own, in whichever of its teams, as recorded.
+pub async fn of_role(source: &impl Source, role: &RoleId) -> Result<Vec<Member>> {
     use membership::Column;
 
-    let mut query = membership::Entity::find()
-        .filter(Column::UserId.eq(user.as_str()))
-        .order_by_asc(Column::JoinTime)
-        .order_by_asc(Column::TeamId)
+    let key = Expr::tuple([Column::TeamId.into_expr(), Column::UserId.into_expr()]);
+    let holders = membership_role::Entity::find()
+        .select_only()
+        .column(membership_role::Column::TeamId)
+        .column(membership_role::Column::UserId)
+        .filter(membership_role::Column::RoleId.eq(role.as_str()));
+    let query = membership::Entity::find().filter(key.in_subquery(holders.into_query()));
+    read(source, query.order_by_asc(Column::TeamId).order_by_asc(Column::UserId)).await
+}
+
+/// Memberships that have run out, or a role of which has, and that still stand as they were.
+pub async fn overdue(source: &impl Source, now: DateTime<Utc>, limit: u64) -> Result<BTreeSet<(TeamId, UserId)>> {
+    let whole = membership::Entity::find()
+        .select_only()
+        .columns([membership::Column::TeamId, membership::Column::UserId])
+        .filter(membership::Column::ExpireTime.lte(now))
         .limit(limit);
-    if let Some((time, team)) = after {
-        let place = Expr::tuple([Column::JoinTime.into_expr(), Column::TeamId.into_expr()]);
-        query = query.filter(place.gt(Expr::tuple([Expr::value(*time), Expr::value(team.0)])));
-    }
-    let joined = query.all(source.connection()).await?;
-    let ids = joined.iter().map(|row| row.team_id);
-    let teams = team::Entity::find().filter(team::Column::Id.is_in(ids)).all(source.connection()).await?;
-    let mut teams: BTreeMap<_, _> = teams.into_iter().map(|row| (row.id, row)).collect();
-    let found = joined.into_iter().filter_map(|row| Some((row.join_time, teams.remove(&row.team_id)?)));
-    found.map(|(time, row)| Ok((time, Team::try_from(row)?))).collect()
-}
-
-/// Adds a member with their roles.
-pub async fn insert(tx: &Tx, member: &Member) -> Result<()> {
-    let row = membership::ActiveModel {
-        team_id: Set(member.team_id.0),
-        user_id: Set(member.user_id.to_string()),
-        invited_by: Set(member.invited_by.as_ref().map(UserId::to_string)),
-        source: Set(word_of(&SOURCES, &member.source)),
-        join_time: Set(member.join_time),
-        changed: Set(member.changed.0),
+    let single = membership_role::Entity::find()
+        .select_only()
+        .columns([membership_role::Column::TeamId, membership_role::Column::UserId])
+        .filter(membership_role::Column::ExpireMicros.lte(now.timestamp_micros()))
+        .limit(limit);
+    let mut found: Vec<(uuid::Uuid, String)> = whole.into_tuple().all(source.connection()).await?;
+    found.extend(single.into_tuple::<(uuid::Uuid, String)>().all(source.connection()).await?);
+    let key = |(team, user): (uuid::Uuid, String)| {
+        let user = At::new("memberships", &team).check("user_id", user.parse())?;
+        Ok((TeamId(team), user))
     };
-    membership::Entity::insert(row).exec_without_returning(tx.connection()).await?;
-    insert_roles(tx, member, member.roles.iter()).await
+    found.into_iter().map(key).collect()
 }
 
-/// Writes a member's roles as they are now, given those before.
-pub async fn update(tx: &Tx, before: &BTreeSet<RoleId>, member: &Member) -> Result<()> {
-    use membership_role::Column;
-
-    let changed = membership::ActiveModel { changed: Set(member.changed.0), ..Default::default() };
-    membership::Entity::update_many()
-        .set(changed)
-        .filter(membership::Column::TeamId.eq(member.team_id.0))
-        .filter(membership::Column::UserId.eq(member.user_id.as_str()))
-        .exec(tx.connection())
-        .await?;
-    let lost: Vec<&str> = before.difference(&member.roles).map(RoleId::as_str).collect();
-    if !lost.is_empty() {
-        membership_role::Entity::delete_many()
-            .filter(Column::TeamId.eq(member.team_id.0))
-            .filter(Column::UserId.eq(member.user_id.as_str()))
-            .filter(Column::RoleId.is_in(lost))
-            .exec(tx.connection())
-            .await?;
-    }
-    insert_roles(tx, member, member.roles.difference(before)).await
+/// The ids of those who hold a role in a team.
+fn holders(team: TeamId, role: &RoleId) -> Select<membership_role::Entity> {
+    membership_role::Entity::find()
+        .select_only()
+        .column(membership_role::Column::UserId)
+        .filter(membership_role::Column::TeamId.eq(team.0))
+        .filter(membership_role::Column::RoleId.eq(role.as_str()))
 }
 
-/// Ends a membership.
-pub async fn delete(tx: &Tx, member: &Member) -> Result<()> {
-    membership::Entity::delete_by_id((member.team_id.0, member.user_id.to_string())).exec(tx.connection()).await?;
-    Ok(())
+/// The clock decides: a membership that has run out is none.
+fn not_over(now: DateTime<Utc>) -> sea_orm::Condition {
+    use membership::Column::ExpireTime;
+
+    sea_orm::Condition::any().add(ExpireTime.is_null()).add(ExpireTime.gt(now))
 }
 
-/// Ends every membership of a team.
-pub async fn delete_all(tx: &Tx, team: TeamId) -> Result<()> {
-    membership::Entity::delete_many().filter(membership::Column::TeamId.eq(team.0)).exec(tx.connection()).await?;
-    Ok(())
-}
-
-async fn insert_roles(tx: &Tx, member: &Member, roles: impl Iterator<Item = &RoleId>) -> Result<()> {
-    let rows: Vec<_> = roles
-        .map(|role| membership_role::ActiveModel {
-            team_id: Set(member.team_id.0),
-            user_id: Set(member.user_id.to_string()),
-            role_id: Set(role.to_string()),
-        })
-        .collect();
-    if !rows.is_empty() {
-        membership_role::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
-    }
-    Ok(())
-}
-
-/// A membership and the ids of its roles, with a space between each two.
+/// A membership and its roles: `id@` for good or `id@microseconds`, with a space between each two.
 #[derive(FromQueryResult)]
 struct Row {
     #[sea_orm(nested)]
@@ -196,9 +169,12 @@ async fn read(source: &impl Source, query: Select<membership::Entity>) -> Result
     use membership_role::{Column, Entity};
 
     let of_member = |held: Column, member: membership::Column| held.into_expr().eq(member.into_expr());
+    let end = Func::coalesce([Column::ExpireMicros.into_expr().cast_as("text"), Expr::value("")]);
+    let concat = BinOper::Custom("||".into());
+    let role = Column::RoleId.into_expr().binary(concat, Expr::value("@")).binary(concat, end);
     let roles = Entity::find()
         .select_only()
-        .expr(Func::cust("string_agg").arg(Column::RoleId.into_expr()).arg(" "))
+        .expr(Func::cust("string_agg").arg(role).arg(" "))
         .filter(of_member(Column::TeamId, membership::Column::TeamId))
         .filter(of_member(Column::UserId, membership::Column::UserId));
     let rows = query.expr_as(roles.into_query(), "roles").into_model::<Row>().all(source.connection()).await?;
@@ -208,19 +184,29 @@ async fn read(source: &impl Source, query: Select<membership::Entity>) -> Result
 fn member(Row { membership: row, roles }: Row) -> Result<Member> {
     let key = format!("{}/{}", row.team_id, row.user_id);
     let at = At::new("memberships", &key);
-    let roles = roles.unwrap_or_default();
+    let (mut ids, mut ends) = (BTreeSet::new(), BTreeMap::new());
+    for held in roles.unwrap_or_default().split_whitespace() {
+        let (id, end) = held.split_once('@').unwrap_or((held, ""));
+        let id: RoleId = at.check("roles", id.parse())?;
+        if !end.is_empty() {
+            let micros = at.check("roles", end.parse())?;
+            let end = DateTime::from_timestamp_micros(micros).ok_or_else(|| at.corrupt("roles", &"no such time"))?;
+            ends.insert(id.clone(), end);
+        }
+        ids.insert(id);
+    }
     Ok(Member {
         team_id: TeamId(row.team_id),
-        roles: at.check("roles", roles.split_whitespace().map(str::parse).collect())?,
+        roles: ids,
+        role_expire_times: ends,
+        permissions: at.json("permissions", row.permissions)?,
+        state: at.word("state", &STATES, &row.state)?,
+        expire_time: row.expire_time,
+        external: row.external,
         user_id: at.check("user_id", row.user_id.parse())?,
         invited_by: at.check("invited_by", row.invited_by.map(|id| id.parse()).transpose())?,
         source: at.word("source", &SOURCES, &row.source)?,
         join_time: row.join_time,
         changed: Version(row.changed),
     })
-}
-
-fn role_id(row: &membership_role::Model) -> Result<RoleId> {
-    let key = format!("{}/{}", row.team_id, row.user_id);
-    At::new("membership_roles", &key).check("role_id", row.role_id.parse())
 }

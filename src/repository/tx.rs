@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 
 use super::{Reader, Result, events, teams};
-use crate::domain::{Cause, Change, Event, Subject, TeamId, Version};
+use crate::domain::{Cause, Change, Event, Subject, Team, TeamId, UserId, Version};
 
 /// Something to read from: a transaction, or the pool.
 pub trait Source: Sync {
@@ -83,9 +83,22 @@ impl Tx {
         Self { transaction, teams: BTreeMap::new(), changes: Vec::new() }
     }
 
-    /// Notes that this transaction holds the team's row, which it found at `before` and left at `row`.
-    pub(super) fn note_lock(&mut self, id: TeamId, root: TeamId, before: Version, row: Version) {
-        self.teams.insert(id, Locked { root, before, row, latest: before });
+    /// Notes that this transaction holds the team's row, which it found at `before` and left at `row`. Answers the version
+    /// of the team's latest change, which is this transaction's own if it took the row before.
+    pub(super) fn note_lock(&mut self, team: &Team, before: Version, row: Version) -> Version {
+        let held = Locked { root: team.root(), before, row, latest: before };
+        let held = self.teams.entry(team.id).and_modify(|held| held.row = row).or_insert(held);
+        held.latest
+    }
+
+    /// The version of the latest change of a team that this transaction holds.
+    pub fn version(&self, team: TeamId) -> Option<Version> {
+        self.teams.get(&team).map(|held| held.latest)
+    }
+
+    /// Whether this transaction holds the team's row.
+    pub fn holds(&self, team: TeamId) -> bool {
+        self.teams.contains_key(&team)
     }
 
     /// The next version of a team that this transaction holds.
@@ -100,9 +113,9 @@ impl Tx {
         Slot { subject: Subject::Team { id: team, root: locked.root }, version: locked.latest }
     }
 
-    /// The first version of a new user.
-    pub fn first(&mut self, user: &crate::domain::UserId) -> Slot {
-        Slot { subject: Subject::User(user.clone()), version: Version(1) }
+    /// The next version of a user's record: of one that this transaction holds, or is about to make.
+    pub fn next_of_user(&mut self, user: &UserId, before: Version) -> Slot {
+        Slot { subject: Subject::User(user.clone()), version: before.next() }
     }
 
     /// Records the change that made this version.

@@ -20,7 +20,15 @@ use crate::{
 };
 
 /// The steps of the schema, the first one first.
-const STEPS: [&str; 3] = ["m0001_teams", "m0002_invitations", "m0003_events"];
+const STEPS: [&str; 7] = [
+    "m0001_teams",
+    "m0002_invitations",
+    "m0003_events",
+    "m0004_trees",
+    "m0005_roles",
+    "m0006_members",
+    "m0007_profiles",
+];
 
 /// What a command came to.
 struct Ended {
@@ -217,13 +225,13 @@ both! {
             STEPS.iter().enumerate().map(line).collect::<String>()
         };
         for (arguments, applied) in [
-            (&["status"][..], 3),
-            (&["down"], 2),
-            (&["status"], 2),
-            (&["down", "--steps", "2"], 0),
-            (&["up"], 3),
-            (&["up"], 3),
-            (&["status"], 3),
+            (&["status"][..], 7),
+            (&["down"], 6),
+            (&["status"], 6),
+            (&["down", "--steps", "6"], 0),
+            (&["up"], 7),
+            (&["up"], 7),
+            (&["status"], 7),
         ] {
             assert_eq!(migrate(arguments).await, report(applied), "{arguments:?}");
         }

@@ -28,6 +28,7 @@ async fn the_server_describes_itself() {
     insta::assert_snapshot!(succeeds(&[address, "list"]).await, @r"
     grpc.health.v1.Health
     grpc.reflection.v1alpha.ServerReflection
+    roster.v1.AccessService
     roster.v1.EventService
     roster.v1.InvitationService
     roster.v1.RoleService
@@ -36,7 +37,7 @@ async fn the_server_describes_itself() {
     ");
     let service = succeeds(&[address, "describe", "roster.v1.TeamService"]).await;
     assert!(
-        service.contains("// Creates a team together with its owner.") && service.contains("rpc CreateTeam ("),
+        service.contains("// Creates a root team together with its owner") && service.contains("rpc CreateTeam ("),
         "{service}"
     );
     let method = succeeds(&[address, "describe", "roster.v1.TeamService.LeaveTeam"]).await;

@@ -135,7 +135,7 @@ async fn acme(database: &Database) -> (roster::domain::Team, roster::domain::Use
     let mut tx = database.begin().await.unwrap();
     teams::insert(&mut tx, &team).await.unwrap();
     users::insert(&tx, &user).await.unwrap();
-    members::insert(&tx, &member(&team, "ada")).await.unwrap();
+    members::insert(&tx, &member(&team, "ada"), &user).await.unwrap();
     tx.commit().await.unwrap();
     (team, user)
 }
@@ -145,17 +145,17 @@ both! {
         let (_test, database) = fresh(db).await;
         let (team, _) = acme(&database).await;
         let tx = database.begin().await.unwrap();
-        assert_duplicate(members::insert(&tx, &member(&team, "ada")).await, Constraint::Membership);
+        assert_duplicate(members::insert(&tx, &member(&team, "ada"), &user("ada")).await, Constraint::Membership);
     }
 
     async fn a_member_is_a_user_in_a_team(db: Db) {
         let (_test, database) = fresh(db).await;
         let (acme, _) = acme(&database).await;
         let tx = database.begin().await.unwrap();
-        assert_dangling(members::insert(&tx, &member(&acme, "nobody")).await);
+        assert_dangling(members::insert(&tx, &member(&acme, "nobody"), &user("nobody")).await);
         tx.rollback().await.unwrap();
         let tx = database.begin().await.unwrap();
-        assert_dangling(members::insert(&tx, &member(&team(2), "ada")).await);
+        assert_dangling(members::insert(&tx, &member(&team(2), "ada"), &user("ada")).await);
         tx.rollback().await.unwrap();
         let tx = database.begin().await.unwrap();
         assert_dangling(invitations::insert(&tx, &invitation(1, &team(2), "bob")).await);

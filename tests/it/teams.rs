@@ -3,7 +3,7 @@
 use roster_proto::v1::{
     self as wire, CreateTeamRequest, CreateUserRequest, DeleteTeamRequest, GetMemberRequest, GetRoleRequest,
     GetTeamRequest, GetUserRequest, ListRolesRequest, ListTeamsRequest, TeamPolicy, UpdateTeamRequest,
-    get_team_request::Key, get_user_request,
+    get_team_request::Key, get_user_request, list_teams_request::Scope,
 };
 use tonic::Code;
 
@@ -92,7 +92,7 @@ both! {
         for name in ["One", "Two", "Three"] {
             create_team(&s.service(), name, "bob").await;
         }
-        let mut request = ListTeamsRequest { user_id: "bob".to_owned(), page_size: 3, ..Default::default() };
+        let mut request = ListTeamsRequest { scope: Some(Scope::UserId("bob".to_owned())), page_size: 3, ..Default::default() };
         let first = s.person("bob").teams().list_teams(request.clone()).await.done();
         request.page_token = first.next_page_token;
         let second = s.person("bob").teams().list_teams(request.clone()).await.done();
@@ -100,7 +100,7 @@ both! {
         let names: Vec<_> = first.teams.iter().chain(&second.teams).map(|team| team.name.as_str()).collect();
         assert_eq!(names, ["Acme", "One", "Two", "Three"]);
         s.person("eve").teams().list_teams(request).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
-        let nobody = ListTeamsRequest { user_id: "nobody".to_owned(), ..Default::default() };
+        let nobody = ListTeamsRequest { scope: Some(Scope::UserId("nobody".to_owned())), ..Default::default() };
         assert_eq!(s.service().teams().list_teams(nobody).await.done().teams, []);
     }
 

@@ -73,7 +73,7 @@ impl Watched {
 async fn scene(db: Db) -> Scene {
     let quick = |config: &mut Config| config.events.checkpoint_interval = Duration::from_millis(20);
     let s = Scene::on(TestServer::with(db, quick).await).await;
-    everything(&s.service(), 8).await;
+    everything(&s.service(), 11).await;
     s
 }
 
@@ -116,8 +116,8 @@ both! {
         let s = scene(db).await;
         // More than are read at a time.
         busy(&s, 50).await;
-        let all = everything(&s.service(), 108).await;
-        assert_eq!(all.len(), 108);
+        let all = everything(&s.service(), 111).await;
+        assert_eq!(all.len(), 111);
         let cursors: Vec<_> = all.iter().map(|event| event.position.clone()).collect();
         let mut starts = vec![(BEGINNING, &all[..]), (after(&cursor::encode(0)), &all[..])];
         starts.extend(cursors.iter().enumerate().map(|(i, cursor)| (after(cursor), &all[i + 1..])));
@@ -197,21 +197,21 @@ both! {
         let s = scene(db).await;
         s.server.clock.advance(chrono::TimeDelta::days(8));
         s.person("ada").remove(&s.team, "carol").await.done();
-        let all = everything(&s.service(), 9).await;
+        let all = everything(&s.service(), 12).await;
         let mut late = Watched::open(&s.service(), "", None).await.unwrap();
         late.until_checkpoint().await;
-        assert_eq!(purge(&s).await, 8);
+        assert_eq!(purge(&s).await, 11);
 
-        for gone in [cursor::encode(0), all[6].position.clone()] {
+        for gone in [cursor::encode(0), all[9].position.clone()] {
             let refused = Watched::open(&s.service(), "", after(&gone)).await.err().unwrap();
             assert_says(&refused, Code::OutOfRange, "CURSOR_EXPIRED");
             let list = wire::ListEventsRequest { cursor: gone, ..Default::default() };
             s.service().events().list_events(list).await.refused(Code::OutOfRange, "CURSOR_EXPIRED");
         }
         // The last event that is gone was seen by whoever has its cursor; and who is up to date goes on.
-        for start in [BEGINNING, after(&all[7].position)] {
+        for start in [BEGINNING, after(&all[10].position)] {
             let mut watched = Watched::open(&s.service(), "", start).await.unwrap();
-            assert_eq!(watched.until_checkpoint().await.0, all[8..]);
+            assert_eq!(watched.until_checkpoint().await.0, all[11..]);
         }
         s.person("ada").remove(&s.team, "bob").await.done();
         assert_eq!(kind(&late.event().await), "member_removed");
@@ -221,11 +221,11 @@ both! {
         let s = scene(db).await;
         // More than is read ahead for one reader, by far.
         large_events(&s.service(), &s.team, 450, 16).await;
-        let all = everything(&s.service(), 458).await;
+        let all = everything(&s.service(), 461).await;
         let mut slow = Watched::open(&s.service(), "", BEGINNING).await.unwrap();
         assert_eq!(slow.event().await, all[0]);
         s.server.clock.advance(chrono::TimeDelta::days(8));
-        assert_eq!(purge(&s).await, 458);
+        assert_eq!(purge(&s).await, 461);
         // What it gets has no gap, and ends where the events are gone.
         let mut read = 1;
         let end = loop {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::Queries;
 use crate::{
-    application::{Context, Error, Missing, Result, authorize::check_scope, revision::Consistency},
+    application::{Context, Error, Missing, Result, authorize::check_scope, revision::Consistency, roles},
     domain::{
         Invitation, InvitationId, TeamId,
         invitation::State,
@@ -99,7 +99,11 @@ impl Queries {
             Some(user) => users::get(&self.reader, user).await?,
             None => None,
         };
-        let names = invitation.roles().iter().filter_map(|id| self.roles.get(id));
+        let roles = match &team {
+            Some(team) => roles::named(&self.reader, &self.roles, team.root(), invitation.roles()).await?,
+            None => crate::domain::Roles::clone(&self.roles),
+        };
+        let names = invitation.roles().iter().filter_map(|id| roles.get(id));
         Ok(Preview {
             state: invitation.state_at(self.now()).clone(),
             team_name: team.map(|team| team.name.to_string()).unwrap_or_default(),

@@ -69,12 +69,12 @@ fn delivery(delivery: &Delivery) -> wire::Delivery {
     }
 }
 
-pub(in crate::grpc) fn channel(violations: &mut Violations, channel: i32) -> Option<Channel> {
+pub(in crate::grpc) fn channel(violations: &mut Violations, path: &str, channel: i32) -> Option<Channel> {
     match wire::DeliveryChannel::try_from(channel) {
         Ok(wire::DeliveryChannel::Unspecified | wire::DeliveryChannel::Email) => Some(Channel::Email),
         Ok(wire::DeliveryChannel::LinkOnly) => Some(Channel::LinkOnly),
         Err(_) => {
-            violations.add("delivery_channel", "is no known channel");
+            violations.add(path, "is no known channel");
             None
         }
     }

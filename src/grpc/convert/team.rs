@@ -3,20 +3,20 @@
 use prost_types::FieldMask;
 use roster_proto::v1 as wire;
 
-use super::{Violations, timestamp};
+use super::{Violations, mask, optional_text, timestamp};
 use crate::{
     application::context::Etag,
     domain::{
         Invalid, Team, TeamPolicy,
         label::Labels,
-        policy::{AllowedDomains, InvitationTtl},
+        policy::{AllowedDomains, InvitationTtl, Ownership, PolicyPatch, ProfileEditing},
         team::TeamPatch,
         text::{Slug, TeamName},
     },
 };
 
 /// The fields that an update can set, in full.
-const MUTABLE: [&str; 8] = [
+const MUTABLE: [&str; 12] = [
     "name",
     "slug",
     "labels",
@@ -25,8 +25,22 @@ const MUTABLE: [&str; 8] = [
     "policy.max_members",
     "policy.max_pending_invitations",
     "policy.require_email_match",
+    "policy.ownership",
+    "policy.exclusive_membership",
+    "policy.allow_external_members",
+    "policy.profile_editing",
 ];
-const IMMUTABLE: [&str; 5] = ["id", "version", "create_time", "update_time", "etag"];
+const IMMUTABLE: [&str; 9] = [
+    "id",
+    "version",
+    "create_time",
+    "update_time",
+    "etag",
+    "parent_team_id",
+    "root_team_id",
+    "disable_time",
+    "disabled_by_team_id",
+];
 
 pub(in crate::grpc) fn message(team: &Team) -> wire::Team {
     wire::Team {
@@ -39,6 +53,10 @@ pub(in crate::grpc) fn message(team: &Team) -> wire::Team {
         create_time: Some(timestamp(team.create_time)),
         update_time: Some(timestamp(team.update_time)),
         etag: Etag::of(team.changed),
+        parent_team_id: optional_text(team.parent()),
+        root_team_id: team.root().to_string(),
+        disable_time: team.disable_time.map(timestamp),
+        disabled_by_team_id: optional_text(team.disabled_by),
     }
 }
 
@@ -50,25 +68,28 @@ fn policy_message(policy: &TeamPolicy) -> wire::TeamPolicy {
         max_members: limit(policy.max_members),
         max_pending_invitations: limit(policy.max_pending_invitations),
         require_email_match: Some(policy.require_email_match),
+        ownership: match policy.ownership {
+            Ownership::Single => wire::Ownership::SingleOwner.into(),
+            Ownership::Shared => wire::Ownership::Shared.into(),
+        },
+        exclusive_membership: policy.exclusive_membership,
+        allow_external_members: Some(policy.allow_external_members),
+        profile_editing: match policy.profile_editing {
+            ProfileEditing::SelfOnly => wire::ProfileEditing::SelfOnly.into(),
+            ProfileEditing::Admins => wire::ProfileEditing::Admins.into(),
+        },
     }
 }
 
-/// The rules of a new team; what is not said is as by default.
+/// The rules of a new tree; what is not said is as by default.
 pub(in crate::grpc) fn policy(violations: &mut Violations, message: Option<&wire::TeamPolicy>) -> Option<TeamPolicy> {
     let message = message.cloned().unwrap_or_default();
     let before = violations.0.len();
-    let mut patch = TeamPatch::default();
+    let mut patch = PolicyPatch::default();
     for path in MUTABLE.iter().filter(|path| path.starts_with("policy.")) {
         set_policy(violations, &mut patch, path, path, &message);
     }
-    let default = TeamPolicy::default();
-    (violations.0.len() == before).then(|| TeamPolicy {
-        invitation_ttl: patch.invitation_ttl.unwrap_or(default.invitation_ttl),
-        allowed_email_domains: patch.allowed_email_domains.unwrap_or(default.allowed_email_domains),
-        max_members: patch.max_members.unwrap_or(default.max_members),
-        max_pending_invitations: patch.max_pending_invitations.unwrap_or(default.max_pending_invitations),
-        require_email_match: patch.require_email_match.unwrap_or(default.require_email_match),
-    })
+    (violations.0.len() == before).then(|| TeamPolicy::default().patched(&patch))
 }
 
 /// An empty slug means none.
@@ -77,21 +98,27 @@ pub(in crate::grpc) fn slug(violations: &mut Violations, path: &str, text: &str)
 }
 
 /// The new values that an update asks for.
-pub(in crate::grpc) fn patch(violations: &mut Violations, mask: Option<&FieldMask>, team: &wire::Team) -> TeamPatch {
+pub(in crate::grpc) fn patch(violations: &mut Violations, asked: Option<&FieldMask>, team: &wire::Team) -> TeamPatch {
     let mut patch = TeamPatch::default();
-    for path in paths(violations, mask, team) {
+    for path in mask::paths(violations, asked, &MUTABLE, &IMMUTABLE, &populated(team), "a team") {
         let field = format!("team.{path}");
         match path {
             "name" => patch.name = violations.field(&field, TeamName::parse(&team.name)),
             "slug" => patch.slug = slug(violations, &field, &team.slug),
             "labels" => patch.labels = violations.field(&field, Labels::team(team.labels.clone())),
-            _ => set_policy(violations, &mut patch, &field, path, &team.policy.clone().unwrap_or_default()),
+            _ => set_policy(violations, &mut patch.policy, &field, path, &team.policy.clone().unwrap_or_default()),
         }
     }
     patch
 }
 
-fn set_policy(violations: &mut Violations, patch: &mut TeamPatch, field: &str, key: &str, message: &wire::TeamPolicy) {
+fn set_policy(
+    violations: &mut Violations,
+    patch: &mut PolicyPatch,
+    field: &str,
+    key: &str,
+    message: &wire::TeamPolicy,
+) {
     match key {
         "policy.invitation_ttl" => patch.invitation_ttl = violations.field(field, ttl(message.invitation_ttl.as_ref())),
         "policy.allowed_email_domains" => {
@@ -102,7 +129,13 @@ fn set_policy(violations: &mut Violations, patch: &mut TeamPatch, field: &str, k
         "policy.max_pending_invitations" => {
             patch.max_pending_invitations = violations.field(field, limit(message.max_pending_invitations));
         }
-        _ => patch.require_email_match = Some(message.require_email_match.unwrap_or(true)),
+        "policy.require_email_match" => patch.require_email_match = Some(message.require_email_match.unwrap_or(true)),
+        "policy.ownership" => patch.ownership = violations.field(field, ownership(message.ownership)),
+        "policy.exclusive_membership" => patch.exclusive_membership = Some(message.exclusive_membership),
+        "policy.allow_external_members" => {
+            patch.allow_external_members = Some(message.allow_external_members.unwrap_or(true));
+        }
+        _ => patch.profile_editing = violations.field(field, profile_editing(message.profile_editing)),
     }
 }
 
@@ -122,28 +155,25 @@ fn limit(limit: i32) -> Result<Option<u32>, Invalid> {
     }
 }
 
-/// Which fields the mask names, in full; without one, those that are not empty (AIP-134).
-fn paths(violations: &mut Violations, mask: Option<&FieldMask>, team: &wire::Team) -> Vec<&'static str> {
-    let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else { return populated(team) };
-    let mut chosen = Vec::new();
-    for path in &mask.paths {
-        let matching = |known: &&&str| {
-            path == "*" || **known == path || known.strip_prefix("policy.").is_some() && path == "policy"
-        };
-        let found: Vec<&'static str> = MUTABLE.iter().filter(matching).copied().collect();
-        if found.is_empty() {
-            let immutable = IMMUTABLE.contains(&path.as_str());
-            let why = if immutable { "cannot be changed" } else { "is no field of a team" };
-            violations.add("update_mask", format_args!("{path} {why}"));
-        }
-        chosen.extend(found);
+fn ownership(value: i32) -> Result<Ownership, Invalid> {
+    match wire::Ownership::try_from(value) {
+        Ok(wire::Ownership::Unspecified | wire::Ownership::SingleOwner) => Ok(Ownership::Single),
+        Ok(wire::Ownership::Shared) => Ok(Ownership::Shared),
+        Err(_) => Err(Invalid::new("is no known ownership")),
     }
-    chosen
 }
 
-fn populated(team: &wire::Team) -> Vec<&'static str> {
+fn profile_editing(value: i32) -> Result<ProfileEditing, Invalid> {
+    match wire::ProfileEditing::try_from(value) {
+        Ok(wire::ProfileEditing::Unspecified | wire::ProfileEditing::SelfOnly) => Ok(ProfileEditing::SelfOnly),
+        Ok(wire::ProfileEditing::Admins) => Ok(ProfileEditing::Admins),
+        Err(_) => Err(Invalid::new("is no known way of editing profiles")),
+    }
+}
+
+fn populated(team: &wire::Team) -> [bool; MUTABLE.len()] {
     let policy = team.policy.clone().unwrap_or_default();
-    let set = [
+    [
         !team.name.is_empty(),
         !team.slug.is_empty(),
         !team.labels.is_empty(),
@@ -152,6 +182,9 @@ fn populated(team: &wire::Team) -> Vec<&'static str> {
         policy.max_members != 0,
         policy.max_pending_invitations != 0,
         policy.require_email_match.is_some(),
-    ];
-    MUTABLE.into_iter().zip(set).filter_map(|(path, set)| set.then_some(path)).collect()
+        policy.ownership != 0,
+        policy.exclusive_membership,
+        policy.allow_external_members.is_some(),
+        policy.profile_editing != 0,
+    ]
 }

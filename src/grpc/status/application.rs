@@ -53,6 +53,7 @@ fn taken(what: &Taken) -> Explained {
         Taken::Slug => (Reason::SlugTaken, "Team"),
         Taken::UserId => (Reason::UserIdTaken, "User"),
         Taken::Email => (Reason::EmailTaken, "User"),
+        Taken::RoleKey => (Reason::RoleKeyTaken, "Role"),
     };
     Explained::new(reason, what).resource(kind, "")
 }

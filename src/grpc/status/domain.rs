@@ -15,6 +15,23 @@ pub(super) fn explain(rule: &Broken) -> Explained {
         Broken::GrantExceedsOwn { permission } => because(Reason::GrantExceedsOwn).with("permission", permission),
         Broken::OwnerRoleNotGrantable => state_of("role", Reason::OwnerRoleNotGrantable),
         Broken::LastOwner => state_of("member", Reason::LastOwner),
+        Broken::OwnerExpiry => state_of("member", Reason::OwnerExpiry),
+        Broken::SeveralOwners { owners } => state_of("team", Reason::SeveralOwners).with("owners", owners),
+        Broken::RoleNotHeld { role } => state_of("member", Reason::RoleNotHeld).with("role", role),
+        Broken::ExpireTimePassed => state_of("member", Reason::ExpireTimePassed),
+        Broken::TeamDisabled { team } => state_of("team", Reason::TeamDisabled).with("team", team),
+        Broken::NotARootTeam { root } => state_of("team", Reason::NotARootTeam).with("root", root),
+        Broken::TreeTooDeep { limit } => state_of("team", Reason::TreeTooDeep).with("limit", limit),
+        Broken::TeamHasChildren { children } => state_of("team", Reason::TeamHasChildren).with("children", children),
+        Broken::MemberElsewhere => state_of("member", Reason::MemberElsewhere),
+        Broken::ExternalNotAllowed => state_of("member", Reason::ExternalNotAllowed),
+        Broken::MemberSuspended => state_of("member", Reason::MemberSuspended),
+        Broken::SystemRole { role } => state_of("role", Reason::SystemRole).with("role", role),
+        Broken::RoleInUse { members, invitations } => {
+            state_of("role", Reason::RoleInUse).with("members", members).with("invitations", invitations)
+        }
+        Broken::OwnUser => state_of("user", Reason::OwnUser),
+        Broken::ProfileNotEditable => state_of("user", Reason::ProfileNotEditable),
         Broken::OwnRole => state_of("member", Reason::OwnRole),
         Broken::OwnMembership => state_of("member", Reason::OwnMembership),
         Broken::AlreadyOwner => state_of("member", Reason::AlreadyOwner),

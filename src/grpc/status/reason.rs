@@ -24,6 +24,7 @@ pub(super) fn code(reason: Reason) -> Code {
         Reason::SlugTaken
         | Reason::UserIdTaken
         | Reason::EmailTaken
+        | Reason::RoleKeyTaken
         | Reason::AlreadyMember
         | Reason::InvitationPending => Code::AlreadyExists,
         Reason::LastOwner
@@ -38,7 +39,22 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::EmailMismatch
         | Reason::InviterNoLongerAllowed
         | Reason::RoleGone
-        | Reason::DomainNotAllowed => Code::FailedPrecondition,
+        | Reason::DomainNotAllowed
+        | Reason::TeamDisabled
+        | Reason::NotARootTeam
+        | Reason::TreeTooDeep
+        | Reason::TeamHasChildren
+        | Reason::MemberElsewhere
+        | Reason::ExternalNotAllowed
+        | Reason::SystemRole
+        | Reason::RoleInUse
+        | Reason::RoleNotHeld
+        | Reason::ExpireTimePassed
+        | Reason::OwnerExpiry
+        | Reason::SeveralOwners
+        | Reason::MemberSuspended
+        | Reason::OwnUser
+        | Reason::ProfileNotEditable => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::ConcurrentModification => Code::Aborted,
         Reason::SeatsExhausted | Reason::PendingInvitationsExhausted | Reason::Overloaded | Reason::MessageTooLarge => {
             Code::ResourceExhausted

@@ -13,6 +13,12 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) source: String,
     pub(in crate::repository) join_time: DateTimeUtc,
     pub(in crate::repository) changed: i64,
+    pub(in crate::repository) permissions: Json,
+    pub(in crate::repository) state: String,
+    pub(in crate::repository) expire_time: Option<DateTimeUtc>,
+    pub(in crate::repository) external: bool,
+    pub(in crate::repository) email: String,
+    pub(in crate::repository) name_key: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

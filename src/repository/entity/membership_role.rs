@@ -12,6 +12,7 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) user_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub(in crate::repository) role_id: String,
+    pub(in crate::repository) expire_micros: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

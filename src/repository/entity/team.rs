@@ -17,6 +17,9 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) create_time: DateTimeUtc,
     pub(in crate::repository) update_time: DateTimeUtc,
     pub(in crate::repository) delete_time: Option<DateTimeUtc>,
+    pub(in crate::repository) parent_id: Option<Uuid>,
+    pub(in crate::repository) path: String,
+    pub(in crate::repository) disable_time: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

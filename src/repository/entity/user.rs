@@ -13,6 +13,14 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) version: i64,
     pub(in crate::repository) create_time: DateTimeUtc,
     pub(in crate::repository) update_time: DateTimeUtc,
+    pub(in crate::repository) home_team_id: Option<Uuid>,
+    pub(in crate::repository) phone: Option<String>,
+    pub(in crate::repository) locale: Option<String>,
+    pub(in crate::repository) time_zone: Option<String>,
+    pub(in crate::repository) sending_country: Option<String>,
+    pub(in crate::repository) external_id: Option<String>,
+    pub(in crate::repository) notifications: Json,
+    pub(in crate::repository) delete_time: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -8,7 +8,10 @@ use super::{
 };
 
 /// Reads that are no GET, and why.
-const READS_BY_POST: [(&str, &str); 1] = [("PreviewInvitation", "a token must not stand in a URL, which logs keep")];
+const READS_BY_POST: [(&str, &str); 2] = [
+    ("PreviewInvitation", "a token must not stand in a URL, which logs keep"),
+    ("BatchCheckAccess", "a thousand questions do not fit into a URL"),
+];
 
 /// A path template, as `google.api.http` defines its grammar.
 #[derive(Debug, PartialEq)]

@@ -8,22 +8,25 @@ use super::{
 };
 
 /// Writes without an `etag`, and why.
-const WITHOUT_ETAG: [(&str, &str); 8] = [
+const WITHOUT_ETAG: [(&str, &str); 10] = [
     ("CreateTeam", "nothing is there yet"),
     ("CreateUser", "nothing is there yet"),
+    ("CreateRole", "nothing is there yet"),
     ("CreateInvitation", "nothing is there yet"),
     ("AddMember", "nothing is there yet"),
     ("AcceptInvitation", "who holds a token has seen no etag"),
     ("DeclineInvitation", "who holds a token has seen no etag"),
+    ("SetUserAccess", "it says all that shall be, in several teams"),
     ("LeaveTeam", "whoever leaves means it, whatever their roles are by now"),
     ("TransferOwnership", "who the owner is says it all: it fails for everybody else"),
 ];
 
 /// Reads without a `consistency`, and why.
-const WITHOUT_CONSISTENCY: [(&str, &str); 3] = [
+const WITHOUT_CONSISTENCY: [(&str, &str); 4] = [
     ("ListEvents", "a cursor says how far the reader is"),
     ("Watch", "a cursor says how far the reader is"),
     ("PreviewInvitation", "who holds a token has seen no revision"),
+    ("ListPermissions", "what the service knows of itself does not change"),
 ];
 
 /// Lists whose pages are not told by page tokens, and why.
@@ -117,18 +120,33 @@ fn every_list_comes_in_pages() {
 fn every_update_takes_a_resource_and_a_mask() {
     let updates = RPCS.iter().filter_map(|rpc| Some((rpc, rpc.name.strip_prefix("Update")?)));
     assert_none(updates.flat_map(|(rpc, noun)| {
-        let resource = lacks_message(&rpc.input, &noun.to_lowercase(), &format!("roster.v1.{noun}"));
+        let resource = lacks_message(&rpc.input, &snake_case(noun), &format!("roster.v1.{noun}"));
         let mask = lacks_message(&rpc.input, "update_mask", "google.protobuf.FieldMask");
         resource.into_iter().chain(mask)
     }));
+}
+
+/// `NotificationPreferences` as a field is called.
+fn snake_case(noun: &str) -> String {
+    let letter = |(i, c): (usize, char)| {
+        (c.is_ascii_uppercase() && i > 0).then_some('_').into_iter().chain([c.to_ascii_lowercase()])
+    };
+    noun.chars().enumerate().flat_map(letter).collect()
 }
 
 #[test]
 fn times_are_called_times() {
     let fields = messages().flat_map(|message| message.fields().collect::<Vec<_>>());
     assert_none(fields.filter_map(|field| {
-        let time = matches!(field.kind(), Kind::Message(kind) if kind.full_name() == "google.protobuf.Timestamp");
-        (time != field.name().ends_with("_time")).then(|| format!("{} is called so", field.full_name()))
+        let is_time =
+            |kind: &Kind| matches!(kind, Kind::Message(kind) if kind.full_name() == "google.protobuf.Timestamp");
+        let map = field.is_map().then(|| field.kind().as_message().map(|entry| entry.map_entry_value_field().kind()));
+        let times = map.flatten().is_some_and(|kind| is_time(&kind));
+        // The value of a map's entry is called so by the language.
+        let entry = field.parent_message().is_map_entry();
+        let time = is_time(&field.kind()) && !entry;
+        (time != field.name().ends_with("_time") || times != field.name().ends_with("_times"))
+            .then(|| format!("{} is called so", field.full_name()))
     }));
 }
 

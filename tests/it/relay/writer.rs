@@ -6,7 +6,9 @@ use roster::{
     domain::{
         Actor, Cause, Change, Email, Event, EventId, Team, TeamId, TeamPolicy, User, Version,
         label::Labels,
+        profile::Notifications,
         text::{DisplayName, TeamName},
+        user::Profile,
     },
     env::Env,
     repository::{Database, Tx, database, events, sequence, teams},
@@ -49,7 +51,7 @@ impl Writer {
         let (id, now) = (TeamId(self.env.id()), self.env.now());
         let team = Team {
             id,
-            root_id: id,
+            ancestors: Vec::new(),
             name: TeamName::parse("acme").unwrap(),
             slug: None,
             labels: Labels::default(),
@@ -58,6 +60,8 @@ impl Writer {
             changed: Version(0),
             create_time: now,
             update_time: now,
+            disable_time: None,
+            disabled_by: None,
         };
         let mut tx = self.database.begin().await.unwrap();
         teams::insert(&mut tx, &team).await.unwrap();
@@ -86,10 +90,13 @@ impl Writer {
             display_name: DisplayName::default(),
             version: Version(1),
             create_time: now,
+            profile: Profile::default(),
+            notifications: Notifications::default(),
+            home: None,
             update_time: now,
         };
         let mut tx = self.database.begin().await.unwrap();
-        let slot = tx.first(&user.id);
+        let slot = tx.next_of_user(&user.id, Version(0));
         tx.record(slot, Cause::Direct, Change::UserCreated(user));
         self.commit(tx).await;
     }

@@ -13,7 +13,9 @@ use roster::{
         invitation::{Channel, Delivery, State},
         label::Labels,
         member::Source,
+        profile::Notifications,
         text::{DisplayName, Message, Slug, TeamName},
+        user::Profile,
     },
     repository::{Result, Tx, teams, tx::Recorded},
 };
@@ -25,7 +27,7 @@ pub fn team(number: u128) -> Team {
     let id = TeamId(Uuid::from_u128(number));
     Team {
         id,
-        root_id: id,
+        ancestors: Vec::new(),
         name: TeamName::parse("Acme").unwrap(),
         slug: Some(Slug::parse(&format!("acme-{number}")).unwrap()),
         labels: Labels::default(),
@@ -34,6 +36,8 @@ pub fn team(number: u128) -> Team {
         changed: Version(1),
         create_time: NOW,
         update_time: NOW,
+        disable_time: None,
+        disabled_by: None,
     }
 }
 
@@ -47,6 +51,9 @@ pub fn user(id: &str) -> User {
         email: address(id),
         email_verified: true,
         display_name: DisplayName::parse(id).unwrap(),
+        profile: Profile::default(),
+        notifications: Notifications::default(),
+        home: None,
         version: Version(1),
         create_time: NOW,
         update_time: NOW,
@@ -58,6 +65,11 @@ pub fn member(team: &Team, user: &str) -> Member {
         team_id: team.id,
         user_id: user.parse().unwrap(),
         roles: BTreeSet::from([RoleId::admin()]),
+        role_expire_times: BTreeMap::new(),
+        permissions: BTreeSet::new(),
+        state: roster::domain::member::State::Active,
+        expire_time: None,
+        external: false,
         invited_by: None,
         source: Source::Direct,
         join_time: NOW,
@@ -97,7 +109,7 @@ pub async fn change_team(tx: &mut Tx, team: &Team, version: i64) -> Result<usize
 
 /// Records a change of a person as if it made this version.
 pub async fn change_user(tx: &mut Tx, user: &User, version: i64) -> Result<usize> {
-    let slot = tx.first(&user.id);
+    let slot = tx.next_of_user(&user.id, Version(0));
     tx.record(slot, Cause::Direct, Change::UserCreated(user.clone()));
     tx.finish(|recorded| event(recorded, version)).await
 }

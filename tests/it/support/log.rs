@@ -73,9 +73,13 @@ impl Log {
     /// Every team that was ever created, by id.
     pub fn teams(&self) -> BTreeMap<&str, Replay> {
         let mut teams: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        let mut people: BTreeMap<&str, i64> = BTreeMap::new();
         for event in &self.events {
             if event.team_id.is_empty() {
-                assert_eq!((event.user_version, kind(event)), (1, "user_created"), "{event:?}");
+                let version = people.entry(&event.user_id).or_insert(0);
+                *version += 1;
+                assert_eq!(event.user_version, *version, "versions are dense: {event:?}");
+                assert!(kind(event).starts_with("user_"), "{event:?}");
             } else {
                 teams.entry(&event.team_id).or_default().push(event);
             }
@@ -169,17 +173,30 @@ async fn invitations(service: &Caller, team: &str) -> BTreeMap<String, Told> {
 }
 
 fn told_team(team: &wire::Team) -> TeamState {
-    let policy = team.policy.clone().unwrap();
-    TeamState {
+    let state = TeamState {
         team_id: team.id.clone(),
+        parent_team_id: team.parent_team_id.clone(),
         name: team.name.clone(),
         slug: team.slug.clone(),
         labels: team.labels.clone(),
+        disabled: team.disable_time.is_some(),
+        ..TeamState::default()
+    };
+    if !team.parent_team_id.is_empty() {
+        return state;
+    }
+    let policy = team.policy.clone().unwrap();
+    TeamState {
         invitation_ttl: policy.invitation_ttl,
-        allowed_email_domains: policy.allowed_email_domains,
         max_members: policy.max_members,
         max_pending_invitations: policy.max_pending_invitations,
         require_email_match: policy.require_email_match.unwrap(),
+        shared_ownership: policy.ownership() == wire::Ownership::Shared,
+        exclusive_membership: policy.exclusive_membership,
+        allow_external_members: policy.allow_external_members.unwrap(),
+        admins_edit_profiles: policy.profile_editing() == wire::ProfileEditing::Admins,
+        allowed_email_domains: policy.allowed_email_domains,
+        ..state
     }
 }
 
@@ -189,6 +206,11 @@ fn told_member(member: &wire::Member) -> MemberState {
         role_ids: member.role_ids.clone(),
         invited_by_user_id: member.invited_by_user_id.clone(),
         join_time: member.join_time,
+        permissions: member.permissions.clone(),
+        suspended: member.state() == wire::MemberState::Suspended,
+        external: member.external,
+        expire_time: member.expire_time,
+        role_expire_times: member.role_expire_times.clone(),
     }
 }
 

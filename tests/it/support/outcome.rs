@@ -79,10 +79,15 @@ pub fn kind(event: &roster_proto::events::v1::Event) -> &'static str {
     match event.payload.as_ref().unwrap() {
         Payload::TeamCreated(_) => "team_created",
         Payload::TeamUpdated(_) => "team_updated",
+        Payload::TeamDisabled(_) => "team_disabled",
+        Payload::TeamEnabled(_) => "team_enabled",
         Payload::TeamDeleted(_) => "team_deleted",
         Payload::MemberAdded(_) => "member_added",
         Payload::MemberUpdated(_) => "member_updated",
         Payload::MemberRemoved(_) => "member_removed",
+        Payload::MemberSuspended(_) => "member_suspended",
+        Payload::MemberReactivated(_) => "member_reactivated",
+        Payload::MemberExpired(_) => "member_expired",
         Payload::OwnershipTransferred(_) => "ownership_transferred",
         Payload::InvitationCreated(_) => "invitation_created",
         Payload::InvitationSent(_) => "invitation_sent",
@@ -92,6 +97,11 @@ pub fn kind(event: &roster_proto::events::v1::Event) -> &'static str {
         Payload::InvitationCanceled(_) => "invitation_canceled",
         Payload::InvitationExpired(_) => "invitation_expired",
         Payload::InvitationDeliveryFailed(_) => "invitation_delivery_failed",
+        Payload::RoleCreated(_) => "role_created",
+        Payload::RoleUpdated(_) => "role_updated",
+        Payload::RoleDeleted(_) => "role_deleted",
         Payload::UserCreated(_) => "user_created",
+        Payload::UserUpdated(_) => "user_updated",
+        Payload::UserDeleted(_) => "user_deleted",
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_proto::events::v1::{
-    Event, InvitationState, InvitationStatus as Status, MemberState, TeamState, event::Payload,
+    Event, InvitationState, InvitationStatus as Status, MemberState, RoleState, TeamState, event::Payload,
 };
 
 use super::outcome::kind;
@@ -17,6 +17,8 @@ pub struct Replay {
     pub team: Option<TeamState>,
     /// The members by user.
     pub members: BTreeMap<String, MemberState>,
+    /// The roles of the tree's own, by id.
+    pub roles: BTreeMap<String, RoleState>,
     /// Every invitation there ever was, by id.
     pub invitations: BTreeMap<String, InvitationState>,
     /// How many transactions made the events.
@@ -39,29 +41,34 @@ impl Replay {
         replay
     }
 
-    /// The ids of the owners.
+    /// The ids of the active owners.
     pub fn owners(&self) -> Vec<&str> {
-        let owners = self.members.values().filter(|member| member.role_ids.iter().any(|role| role == "owner"));
+        let active = self.members.values().filter(|member| !member.suspended);
+        let owners = active.filter(|member| member.role_ids.iter().any(|role| role == "owner"));
         owners.map(|member| member.user_id.as_str()).collect()
     }
 
     fn apply(&mut self, event: &Event) {
         self.version += 1;
         assert_eq!(event.team_version, self.version, "versions are dense: {event:?}");
-        let (members, invitations) = (&mut self.members, &mut self.invitations);
+        let (members, invitations, roles) = (&mut self.members, &mut self.invitations, &mut self.roles);
         let payload = event.payload.as_ref().unwrap();
         match payload {
             Payload::TeamCreated(change) => {
                 assert_eq!(self.version, 1, "a team is created first of all: {event:?}");
                 self.team.clone_from(&change.after);
             }
-            Payload::TeamUpdated(change) => {
-                assert_eq!(self.team, change.before, "what was before: {event:?}");
-                self.team.clone_from(&change.after);
-            }
+            Payload::TeamUpdated(change) => self.becomes(&change.before, &change.after, event),
+            Payload::TeamDisabled(change) => self.becomes(&change.before, &change.after, event),
+            Payload::TeamEnabled(change) => self.becomes(&change.before, &change.after, event),
             Payload::TeamDeleted(change) => assert_eq!(self.team.take(), change.before, "what was before: {event:?}"),
             Payload::MemberAdded(change) => step(members, None, change.after.as_ref(), event),
             Payload::MemberUpdated(change) => step(members, change.before.as_ref(), change.after.as_ref(), event),
+            Payload::MemberSuspended(change) => step(members, change.before.as_ref(), change.after.as_ref(), event),
+            Payload::MemberReactivated(change) => {
+                step(members, change.before.as_ref(), change.after.as_ref(), event);
+            }
+            Payload::MemberExpired(change) => step(members, change.before.as_ref(), None, event),
             Payload::MemberRemoved(change) => step(members, change.before.as_ref(), None, event),
             Payload::OwnershipTransferred(change) => {
                 let (former, new) = (&change.former_owner_before, &change.new_owner_before);
@@ -88,8 +95,19 @@ impl Replay {
             Payload::InvitationDeliveryFailed(change) => {
                 step(invitations, change.before.as_ref(), change.after.as_ref(), event);
             }
-            Payload::UserCreated(_) => panic!("no event of a team: {event:?}"),
+            Payload::RoleCreated(change) => step(roles, None, change.after.as_ref(), event),
+            Payload::RoleUpdated(change) => step(roles, change.before.as_ref(), change.after.as_ref(), event),
+            Payload::RoleDeleted(change) => step(roles, change.before.as_ref(), None, event),
+            Payload::UserCreated(_) | Payload::UserUpdated(_) | Payload::UserDeleted(_) => {
+                panic!("no event of a team: {event:?}")
+            }
         }
+    }
+
+    /// The team's own fields go from `before`, which must be what they are, to `after`.
+    fn becomes(&mut self, before: &Option<TeamState>, after: &Option<TeamState>, event: &Event) {
+        assert_eq!(self.team, *before, "what was before: {event:?}");
+        self.team.clone_from(after);
     }
 
     /// What holds whenever a transaction of the team has committed.
@@ -98,10 +116,18 @@ impl Replay {
             self.invitations.values().filter(|i| i.status() == Status::Pending).map(|i| i.email.as_str()).collect();
         let addresses: BTreeSet<&str> = open.iter().copied().collect();
         assert_eq!(addresses.len(), open.len(), "one open invitation for an address, after {latest:?}");
-        if self.team.is_some() {
-            assert_eq!(self.owners().len(), 1, "owners {:?} after {latest:?}", self.owners());
+        if let Some(team) = &self.team {
+            let owners = self.owners().len();
+            match (team.parent_team_id.as_str(), team.shared_ownership) {
+                ("", false) => assert_eq!(owners, 1, "owners {:?} after {latest:?}", self.owners()),
+                ("", true) => assert!(owners >= 1, "no owner after {latest:?}"),
+                _ => assert_eq!(owners, 0, "a team below another has no owner, after {latest:?}"),
+            }
         } else {
-            assert!(self.members.is_empty() && open.is_empty(), "a deleted team is empty, after {latest:?}");
+            assert!(
+                self.members.is_empty() && self.roles.is_empty() && open.is_empty(),
+                "a deleted team is empty, after {latest:?}"
+            );
         }
     }
 }
@@ -124,8 +150,19 @@ impl Told for MemberState {
         &self.user_id
     }
 
+    fn may_follow(&self, _: Option<&Self>, kind: &str) -> bool {
+        // The last role of a member can run out.
+        !self.role_ids.is_empty() || !self.permissions.is_empty() || kind == "member_updated"
+    }
+}
+
+impl Told for RoleState {
+    fn id(&self) -> &str {
+        &self.role_id
+    }
+
     fn may_follow(&self, _: Option<&Self>, _: &str) -> bool {
-        !self.role_ids.is_empty()
+        true
     }
 }
 

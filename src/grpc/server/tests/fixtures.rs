@@ -4,8 +4,9 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _, stream};
 use roster_proto::v1::{
-    Checkpoint, GetRoleRequest, GetRoleResponse, ListEventsRequest, ListEventsResponse, ListRolesRequest,
-    ListRolesResponse, Role, WatchRequest, WatchResponse,
+    Checkpoint, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, DeleteRoleResponse, GetRoleRequest,
+    GetRoleResponse, ListEventsRequest, ListEventsResponse, ListPermissionsRequest, ListPermissionsResponse,
+    ListRolesRequest, ListRolesResponse, Role, UpdateRoleRequest, UpdateRoleResponse, WatchRequest, WatchResponse,
     event_service_client::EventServiceClient,
     event_service_server::{EventService, EventServiceServer},
     role_service_client::RoleServiceClient,
@@ -128,6 +129,25 @@ impl RoleService for Obliging {
     }
 
     async fn list_roles(&self, _: Request<ListRolesRequest>) -> Result<Response<ListRolesResponse>, Status> {
+        unreachable!("no test asks for it")
+    }
+
+    async fn create_role(&self, _: Request<CreateRoleRequest>) -> Result<Response<CreateRoleResponse>, Status> {
+        unreachable!("no test asks for it")
+    }
+
+    async fn update_role(&self, _: Request<UpdateRoleRequest>) -> Result<Response<UpdateRoleResponse>, Status> {
+        unreachable!("no test asks for it")
+    }
+
+    async fn delete_role(&self, _: Request<DeleteRoleRequest>) -> Result<Response<DeleteRoleResponse>, Status> {
+        unreachable!("no test asks for it")
+    }
+
+    async fn list_permissions(
+        &self,
+        _: Request<ListPermissionsRequest>,
+    ) -> Result<Response<ListPermissionsResponse>, Status> {
         unreachable!("no test asks for it")
     }
 }

@@ -1,0 +1,36 @@
+//! What is known of a person, and what they want to be told.
+
+use sea_orm_migration::prelude::*;
+
+use crate::column::{json, text, time};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for column in [
+            text("phone"),
+            text("locale"),
+            text("time_zone"),
+            text("sending_country"),
+            text("external_id"),
+            json("notifications").not_null().default("{}").take(),
+            // A deleted user stays as a row without any of it, so that the versions of an id are never used again.
+            time("delete_time"),
+        ] {
+            m.alter_table(Table::alter().table("users").add_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let columns =
+            ["delete_time", "notifications", "external_id", "sending_country", "time_zone", "locale", "phone"];
+        for column in columns {
+            m.alter_table(Table::alter().table("users").drop_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+}

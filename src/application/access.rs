@@ -1,0 +1,79 @@
+//! Giving one person what they shall have in many teams at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Command, Result, Work,
+    members::{self, TeamMember, known_user},
+    teams::refuse,
+};
+use crate::{
+    domain::{
+        TeamId, UserId,
+        member::Grant,
+        permission::{AddMembers, RemoveMembers, UpdateMembers},
+    },
+    repository::teams,
+};
+
+/// Gives a person just this in some teams and ends their membership of others: all of it or nothing.
+#[derive(Debug, Serialize)]
+pub struct SetUserAccess {
+    /// The person.
+    pub user: UserId,
+    /// What they shall have, by team. Who is no member yet becomes one.
+    pub grants: BTreeMap<TeamId, Grant>,
+    /// The teams that they shall be a member of no more.
+    pub removals: BTreeSet<TeamId>,
+}
+
+/// What a person has after [`SetUserAccess`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Access {
+    /// Their memberships of the teams that were granted.
+    pub members: Vec<TeamMember>,
+}
+
+impl Command for SetUserAccess {
+    const NAME: &'static str = "SetUserAccess";
+    type Answer = Access;
+
+    async fn execute(&self, work: &mut Work<'_>) -> Result<Access> {
+        let named: BTreeSet<TeamId> = self.grants.keys().chain(&self.removals).copied().collect();
+        let found = teams::get_many(work.tx, named.iter().copied()).await?;
+        if let Some(unknown) = named.iter().find(|id| !found.contains_key(id)) {
+            return Err(refuse::<UpdateMembers>(work, *unknown));
+        }
+        teams::lock_roots(work.tx, found.values()).await?;
+        // Removals first: in a tree whose rules allow one membership, a person can move.
+        for team in &self.removals {
+            self.remove(work, *team).await?;
+        }
+        let mut members = Vec::new();
+        for (team, grant) in &self.grants {
+            members.push(self.grant(work, *team, grant).await?);
+        }
+        Ok(Access { members })
+    }
+}
+
+impl SetUserAccess {
+    async fn remove(&self, work: &mut Work<'_>, team: TeamId) -> Result<()> {
+        let (team, allowed) = work.team::<RemoveMembers>(team).await?;
+        let (member, user) = members::member_of(work, &team, &self.user).await?;
+        members::remove(work, &team, allowed.authority(), &user, member).await
+    }
+
+    async fn grant(&self, work: &mut Work<'_>, id: TeamId, grant: &Grant) -> Result<TeamMember> {
+        let (team, may_update) = work.team::<UpdateMembers>(id).await?;
+        let Some(before) = members::member(work, &team, &self.user).await? else {
+            let (team, may_add) = work.team::<AddMembers>(id).await?;
+            return members::add(work, &team, may_add.authority(), &self.user, grant.clone()).await;
+        };
+        let user = known_user(work, &self.user).await?;
+        let member = members::regrant(work, &team, may_update.authority(), before, grant.clone()).await?;
+        Ok(TeamMember { member, user })
+    }
+}
