@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Command, Result, Work,
     members::{self, TeamMember, known_user},
-    teams::refuse,
 };
 use crate::{
     domain::{
@@ -42,10 +41,7 @@ impl Command for SetUserAccess {
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<Access> {
         let named: BTreeSet<TeamId> = self.grants.keys().chain(&self.removals).copied().collect();
-        let found = teams::get_many(work.tx, named.iter().copied()).await?;
-        if let Some(unknown) = named.iter().find(|id| !found.contains_key(id)) {
-            return Err(refuse::<UpdateMembers>(work, *unknown));
-        }
+        let found = teams::get_many(work.tx, named).await?;
         teams::lock_roots(work.tx, found.values()).await?;
         // Removals first: in a tree whose rules allow one membership, a person can move.
         for team in &self.removals {

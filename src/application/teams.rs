@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Error, Missing, Result, Work,
-    authorize::{self, denied},
-    consequence,
+    Command, Error, Missing, Result, Work, authorize, consequence,
     context::Etag,
     invitations::CreateInvitation,
     members::{TeamMember, join, known_user},
@@ -21,7 +19,7 @@ use crate::{
         invitation::Channel,
         label::Labels,
         member::{Grant, Source},
-        permission::{CreateInvitations, CreateTeams, DeleteTeams, DisableTeams, Permission, UpdateTeams},
+        permission::{CreateInvitations, CreateTeams, DeleteTeams, DisableTeams, UpdateTeams},
         policy::Ownership,
         team::TeamPatch,
         text::{Message, Slug, TeamName},
@@ -317,12 +315,4 @@ async fn delete(work: &mut Work<'_>, team: Team) -> Result<()> {
 /// The refusal of a team that is not there, for who may know.
 pub(super) fn missing(id: TeamId) -> Error {
     Error::Missing(Missing::Team(id.to_string()))
-}
-
-/// The refusal of a team in a list of several.
-pub(super) fn refuse<P: Permission>(work: &Work<'_>, id: TeamId) -> Error {
-    match work.cx.principal.person {
-        Some(_) => denied::<P>(Some(id)),
-        None => missing(id),
-    }
 }

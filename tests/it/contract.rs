@@ -4,7 +4,7 @@
 //! What a request and a response have to hold is in `messages`, the HTTP mapping in `http`, the reasons of errors in
 //! `reasons`.
 
-mod api;
+pub mod api;
 mod http;
 mod messages;
 mod reasons;

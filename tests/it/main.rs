@@ -26,6 +26,8 @@ mod e05_kill;
 mod e08_event_order;
 mod e10_cancelled_calls;
 mod e11_request_ids;
+mod e16_matrix;
+mod e17_foreign_ids;
 mod grpcurl;
 mod invitations;
 mod limits;

@@ -10,6 +10,7 @@ pub mod process;
 pub mod proxy;
 pub mod reader;
 pub mod replay;
+pub mod rpc;
 pub mod scene;
 pub mod server;
 pub mod session;

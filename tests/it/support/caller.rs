@@ -1,9 +1,9 @@
 //! Who calls: a service or a person, with a client for each service of the API.
 
 use roster_proto::v1::{
-    event_service_client::EventServiceClient, invitation_service_client::InvitationServiceClient,
-    role_service_client::RoleServiceClient, team_service_client::TeamServiceClient,
-    user_service_client::UserServiceClient,
+    access_service_client::AccessServiceClient, event_service_client::EventServiceClient,
+    invitation_service_client::InvitationServiceClient, role_service_client::RoleServiceClient,
+    team_service_client::TeamServiceClient, user_service_client::UserServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -54,6 +54,15 @@ impl Caller {
     pub fn saying(mut self, key: &'static str, value: &str) -> Self {
         self.identity.0.push((key, value.parse().unwrap()));
         self
+    }
+
+    /// The connection that says who calls.
+    pub fn connection(&self) -> Identified {
+        InterceptedService::new(self.channel.clone(), self.identity.clone())
+    }
+
+    pub fn access(&self) -> AccessServiceClient<Identified> {
+        AccessServiceClient::with_interceptor(self.channel.clone(), self.identity.clone())
     }
 
     pub fn teams(&self) -> TeamServiceClient<Identified> {
