@@ -1,7 +1,7 @@
 # What one does with this repository. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test torture lint fmt run clean
+.PHONY: help setup test torture bench lint fmt run clean
 
 TOOLS := $(or $(ROSTER_TOOLS_DIR),.tools)
 
@@ -19,6 +19,9 @@ test: setup ## Run every test, on SQLite and on a private PostgreSQL, with a pri
 
 torture: setup ## Run the stress tests at full length; CASES=e05 for one of them
 	ROSTER_TORTURE=1 tools/with-servers cargo test --test it -- $(CASES) --nocapture --test-threads=1
+
+bench: setup ## Measure what calls cost, as ratios, on SQLite and on a private PostgreSQL
+	ROSTER_SERVERS_FSYNC=on tools/with-servers cargo bench --bench paging
 
 lint: setup ## Check formatting, lints, documentation, API definitions and dependencies
 	tools/setup deny

@@ -5,6 +5,7 @@
 //! a team's things takes the team, so that one tenant's id never finds another's row. Not here: who may do what (see
 //! `application`).
 
+pub mod census;
 pub mod database;
 mod entity;
 pub mod error;

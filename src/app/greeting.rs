@@ -39,8 +39,8 @@ Roster serves gRPC on {address}{reflection}.
 
 Try:
   grpcurl -plaintext {address} list
-  grpcurl -plaintext -d '{{"user_id":"ada","email":"ada@example.com"}}' {address} roster.v1.UserService/CreateUser
-  grpcurl -plaintext -d '{{"name":"Acme","owner_user_id":"ada"}}' {address} roster.v1.TeamService/CreateTeam
+  grpcurl -plaintext -d '{{"userId":"me","email":"me@example.com"}}' {address} roster.v1.UserService/CreateUser
+  grpcurl -plaintext -d '{{"name":"My team","ownerUserId":"me"}}' {address} roster.v1.TeamService/CreateTeam
 
 "#,
         database = config.database.url,

@@ -20,11 +20,11 @@ use crate::{
         label::Labels,
         member::{Grant, Source},
         permission::{CreateInvitations, CreateTeams, DeleteTeams, DisableTeams, UpdateTeams},
-        policy::Ownership,
+        policy::{Ownership, Rule},
         team::TeamPatch,
         text::{Message, Slug, TeamName},
     },
-    repository::{invitations, members, roles, teams},
+    repository::{census, invitations, members, roles, teams},
 };
 
 /// How many rows are read at a time while a team is deleted.
@@ -190,16 +190,25 @@ pub struct UpdateTeam {
     pub etag: Etag,
 }
 
+/// A changed team.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UpdatedTeam {
+    /// The team.
+    pub team: Team,
+    /// The changed rules that something is at odds with, which stays as it is, and how many there are.
+    pub grandfathered: Vec<(Rule, u64)>,
+}
+
 impl Command for UpdateTeam {
     const NAME: &'static str = "UpdateTeam";
-    type Answer = Team;
+    type Answer = UpdatedTeam;
 
-    async fn execute(&self, work: &mut Work<'_>) -> Result<Team> {
+    async fn execute(&self, work: &mut Work<'_>) -> Result<UpdatedTeam> {
         let (before, _) = work.team::<UpdateTeams>(self.team).await?;
         self.etag.check(before.changed)?;
         let wanted = before.patched(&self.patch)?;
         if wanted == before {
-            return Ok(before);
+            return Ok(UpdatedTeam { team: before, grandfathered: Vec::new() });
         }
         if wanted.policy.ownership == Ownership::Single && before.policy.ownership == Ownership::Shared {
             let owners = members::count_other_owners(work.tx, before.id, None).await?;
@@ -207,8 +216,31 @@ impl Command for UpdateTeam {
                 return Err(Broken::SeveralOwners { owners }.into());
             }
         }
-        change(work, before, wanted, Change::TeamUpdated).await
+        let grandfathered = grandfathered(work, &before, &wanted).await?;
+        let team = change(work, before, wanted, Change::TeamUpdated).await?;
+        Ok(UpdatedTeam { team, grandfathered })
     }
+}
+
+/// What new rules would not let in and that stays as it is.
+async fn grandfathered(work: &Work<'_>, before: &Team, after: &Team) -> Result<Vec<(Rule, u64)>> {
+    let (tx, root, now, policy) = (&*work.tx, after.id, work.now, &after.policy);
+    let mut found = Vec::new();
+    for rule in policy.tightened(&before.policy) {
+        let count = match (rule, policy.max_members, policy.max_pending_invitations) {
+            (Rule::AllowedEmailDomains, ..) if policy.allowed_email_domains.as_slice().is_empty() => 0,
+            (Rule::AllowedEmailDomains, ..) => {
+                census::members_of_other_domains(tx, root, policy.allowed_email_domains.as_slice(), now).await?
+            }
+            (Rule::MaxMembers, Some(limit), _) => census::teams_over_seats(tx, root, limit, now).await?,
+            (Rule::MaxPendingInvitations, _, Some(limit)) => census::teams_over_pending(tx, root, limit, now).await?,
+            (Rule::MaxMembers, None, _) | (Rule::MaxPendingInvitations, _, None) => 0,
+            (Rule::ExclusiveMembership, ..) => census::people_in_several_teams(tx, root, now).await?,
+            (Rule::AllowExternalMembers, ..) => census::external_members(tx, root, now).await?,
+        };
+        found.extend((count > 0).then_some((rule, count)));
+    }
+    Ok(found)
 }
 
 async fn change(

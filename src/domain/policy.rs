@@ -131,6 +131,21 @@ pub struct PolicyPatch {
     pub profile_editing: Option<ProfileEditing>,
 }
 
+/// A rule that something recorded can be at odds with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rule {
+    /// Which e-mail domains may join.
+    AllowedEmailDomains,
+    /// The most members of a team.
+    MaxMembers,
+    /// The most open invitations of a team.
+    MaxPendingInvitations,
+    /// Whether a person can be a member of one team only.
+    ExclusiveMembership,
+    /// Whether people whose home is another tree can be members.
+    AllowExternalMembers,
+}
+
 impl PolicyPatch {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
@@ -155,6 +170,18 @@ impl Default for TeamPolicy {
 }
 
 impl TeamPolicy {
+    /// The rules that differ from those before and that something may be at odds with from now on.
+    pub fn tightened(&self, before: &Self) -> Vec<Rule> {
+        let rules = [
+            (Rule::AllowedEmailDomains, self.allowed_email_domains != before.allowed_email_domains),
+            (Rule::MaxMembers, self.max_members != before.max_members),
+            (Rule::MaxPendingInvitations, self.max_pending_invitations != before.max_pending_invitations),
+            (Rule::ExclusiveMembership, self.exclusive_membership && !before.exclusive_membership),
+            (Rule::AllowExternalMembers, !self.allow_external_members && before.allow_external_members),
+        ];
+        rules.into_iter().filter_map(|(rule, changed)| changed.then_some(rule)).collect()
+    }
+
     /// The rules with these values.
     pub fn patched(&self, patch: &PolicyPatch) -> Self {
         let domains = patch.allowed_email_domains.as_ref().unwrap_or(&self.allowed_email_domains);

@@ -12,7 +12,7 @@ pub enum Broken {
         role: RoleId,
     },
     /// Nobody grants what they do not hold.
-    #[error("giving these roles would give {permission}, which you do not hold")]
+    #[error("this would give {permission}, which you do not hold")]
     GrantExceedsOwn {
         /// The permission that is lacking.
         permission: PermissionPattern,

@@ -149,7 +149,7 @@ fn holders(team: TeamId, role: &RoleId) -> Select<membership_role::Entity> {
 }
 
 /// The clock decides: a membership that has run out is none.
-fn not_over(now: DateTime<Utc>) -> sea_orm::Condition {
+pub(super) fn not_over(now: DateTime<Utc>) -> sea_orm::Condition {
     use membership::Column::ExpireTime;
 
     sea_orm::Condition::any().add(ExpireTime.is_null()).add(ExpireTime.gt(now))

@@ -17,6 +17,14 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Where the README's server listens: without any configuration.
 const ADDRESS: &str = "127.0.0.1:50051";
 
+/// How to run the user management of four kinds of products.
+const PRODUCTS: [&str; 4] = [
+    "docs/products/one-account.md",
+    "docs/products/company-and-sub-accounts.md",
+    "docs/products/many-accounts.md",
+    "docs/products/administrators.md",
+];
+
 /// A line of the README that stands for any lines of the output.
 const LEFT_OUT: &str = "...";
 
@@ -119,15 +127,33 @@ async fn as_told(folder: &Path) -> (Process, String) {
 async fn the_story_can_be_pasted() {
     let folder = tempfile::tempdir().unwrap();
     let (_process, address) = as_told(folder.path()).await;
-    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let shown = steps(&readme);
-    assert!(shown.len() > 10, "{shown:#?}");
-    let commands = shown.iter().map(|step| step.command.replace(ADDRESS, &address)).collect();
-    for (shown, step) in shown.iter().zip(paste(commands, folder.path()).await) {
+    check("README.md", &address, folder.path(), 10).await;
+}
+
+/// Each product's page runs on a service of its own, with the configuration that the page shows.
+#[tokio::test]
+async fn every_product_runs_as_its_page_says() {
+    for name in PRODUCTS {
+        let folder = tempfile::tempdir().unwrap();
+        let page = std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+        let shown = page.split_once("```toml\n").map(|(_, rest)| rest.split_once("```").unwrap().0);
+        let config = file(folder.path(), "roster.toml", shown.unwrap_or_default());
+        let served = Served::start(folder.path(), &[("ROSTER_CONFIG", config.to_str().unwrap())]).await;
+        check(name, &served.address.to_string(), folder.path(), 4).await;
+    }
+}
+
+/// Pastes a document's commands, and holds what they print against what it shows.
+async fn check(name: &str, address: &str, folder: &Path, least: usize) {
+    let document = std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let shown = steps(&document);
+    assert!(shown.len() > least, "{name}: {shown:#?}");
+    let commands = shown.iter().map(|step| step.command.replace(ADDRESS, address)).collect();
+    for (shown, step) in shown.iter().zip(paste(commands, folder).await) {
         let (expected, printed) = (normal(&shown.output), normal(&step.output));
         assert!(
             agree(&expected, &printed),
-            "{}prints\n{}but the README shows\n{}",
+            "{}prints\n{}but {name} shows\n{}",
             step.command,
             step.output,
             shown.output
@@ -137,14 +163,15 @@ async fn the_story_can_be_pasted() {
 
 #[test]
 fn every_link_leads_somewhere() {
-    for name in [
+    let documents = [
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/configuration.md",
         "docs/events.md",
         "docs/ARCHITECTURE.md",
-    ] {
+    ];
+    for name in documents.into_iter().chain(PRODUCTS) {
         let path = Path::new(ROOT).join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{name}: {why}"));
         for target in text.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {

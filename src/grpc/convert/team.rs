@@ -9,7 +9,7 @@ use crate::{
     domain::{
         Invalid, Team, TeamPolicy,
         label::Labels,
-        policy::{AllowedDomains, InvitationTtl, Ownership, PolicyPatch, ProfileEditing},
+        policy::{AllowedDomains, InvitationTtl, Ownership, PolicyPatch, ProfileEditing, Rule},
         team::TeamPatch,
         text::{Slug, TeamName},
     },
@@ -79,6 +79,19 @@ fn policy_message(policy: &TeamPolicy) -> wire::TeamPolicy {
             ProfileEditing::Admins => wire::ProfileEditing::Admins.into(),
         },
     }
+}
+
+/// A rule that something is at odds with, and how many there are.
+pub(in crate::grpc) fn grandfathered((rule, count): (Rule, u64)) -> wire::Grandfathered {
+    let (field, description) = match rule {
+        Rule::AllowedEmailDomains => ("policy.allowed_email_domains", "memberships of people with other addresses"),
+        Rule::MaxMembers => ("policy.max_members", "teams with more members"),
+        Rule::MaxPendingInvitations => ("policy.max_pending_invitations", "teams with more open invitations"),
+        Rule::ExclusiveMembership => ("policy.exclusive_membership", "people who are members of several teams"),
+        Rule::AllowExternalMembers => ("policy.allow_external_members", "external memberships"),
+    };
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    wire::Grandfathered { field: field.to_owned(), count, description: description.to_owned() }
 }
 
 /// The rules of a new tree; what is not said is as by default.

@@ -181,7 +181,12 @@ pub(super) async fn update_team(
     let (team,) = v.all((id,))?;
     let command = UpdateTeam { team, patch, etag: Etag::parse(&request.etag) };
     let written = api.store.write(cx, options, command).await?;
-    Ok(wire::UpdateTeamResponse { team: Some(team::message(&written.answer)), revision: api.revision(&written) })
+    let updated = &written.answer;
+    Ok(wire::UpdateTeamResponse {
+        team: Some(team::message(&updated.team)),
+        grandfathered: updated.grandfathered.iter().copied().map(team::grandfathered).collect(),
+        revision: api.revision(&written),
+    })
 }
 
 pub(super) async fn disable_team(
