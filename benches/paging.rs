@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark that cannot go on has failed")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::{Duration, Instant},
 };
@@ -127,7 +127,7 @@ fn person(team: TeamId, n: usize, join_time: chrono::DateTime<chrono::Utc>) -> (
         team_id: team,
         user_id: id,
         roles: BTreeSet::from(["member".parse::<RoleId>().unwrap()]),
-        role_expire_times: Default::default(),
+        role_expire_times: BTreeMap::new(),
         permissions: BTreeSet::new(),
         state: State::Active,
         expire_time: None,

@@ -81,9 +81,9 @@ impl<'a> Snapshot<'a> {
     pub fn holdings(&self) -> Holdings {
         let mut holdings = Holdings::default();
         for held in self.held().filter(|held| self.is_in_force(held)) {
-            holdings.here.extend(&held.patterns);
+            holdings.here.add(&held.patterns);
             if held.reaches() {
-                holdings.below.extend(&held.patterns);
+                holdings.below.add(&held.patterns);
             }
         }
         holdings.owner = self.is_owner();

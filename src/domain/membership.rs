@@ -88,6 +88,15 @@ pub enum OtherOwner {
     None,
 }
 
+impl OtherOwner {
+    fn check_there(self) -> Result<(), Broken> {
+        match self {
+            Self::There => Ok(()),
+            Self::None => Err(Broken::LastOwner),
+        }
+    }
+}
+
 impl Member {
     /// The member with another grant. What they had already needs no authority to keep.
     pub fn regranted(
@@ -105,7 +114,7 @@ impl Member {
         let permissions = wanted.permissions.difference(&self.permissions).cloned().collect();
         let after = self.with_grant(wanted);
         if self.is_owner() && !after.is_owner() {
-            self.check_replaceable(others)?;
+            others.check_there()?;
         }
         after.check_owner_stays()?;
         by.check_grant(&Given { team, roles, ids: &ids, permissions: &permissions })?;
@@ -141,14 +150,7 @@ impl Member {
 
     /// Whether the membership may be ended by the member.
     pub fn check_leave(&self, others: OtherOwner) -> Result<(), Broken> {
-        if self.is_owner() { self.check_replaceable(others) } else { Ok(()) }
-    }
-
-    fn check_replaceable(&self, others: OtherOwner) -> Result<(), Broken> {
-        match others {
-            OtherOwner::There => Ok(()),
-            OtherOwner::None => Err(Broken::LastOwner),
-        }
+        if self.is_owner() { others.check_there() } else { Ok(()) }
     }
 
     /// The member without any authority until they are active again.
@@ -218,9 +220,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(team: &Team, by: &Authority, target: &Member, wanted: Grant, expected: Result<(), Broken>) {
+    fn check(team: &Team, by: &Authority, target: &Member, wanted: &Grant, expected: &Result<(), Broken>) {
         let decided = target.regranted(by, team, &role::fixture(), OtherOwner::None, wanted.clone()).map(drop);
-        assert_eq!(decided, expected, "{by:?} {wanted:?}");
+        assert_eq!(decided, *expected, "{by:?} {wanted:?}");
     }
 
     fn exceeds(permission: &str) -> Result<(), Broken> {
@@ -231,16 +233,16 @@ mod tests {
     fn roles_change_within_what_the_granter_holds() {
         let root = team::fixture(&[0]);
         let (ada, bob) = (person("ada", &["admin"]), fixture("bob", &["member"]));
-        check(&root, &ada, &bob, grant(&["admin"]), Ok(()));
-        check(&root, &ada, &bob, grant(&["owner"]), Err(Broken::OwnerRoleNotGrantable));
-        check(&root, &ada, &fixture("ada", &["admin"]), grant(&["member"]), Err(Broken::OwnRole));
-        check(&root, &ada, &fixture("carol", &["owner"]), grant(&["member"]), Err(Broken::LastOwner));
-        check(&root, &ada, &fixture("carol", &["admin"]), grant(&["member"]), Ok(()));
-        check(&root, &Authority::Service, &bob, grant(&["admin"]), Ok(()));
-        check(&root, &ada, &bob, grant(&["ghost"]), Err(Broken::RoleNotFound { role: "ghost".parse().unwrap() }));
+        check(&root, &ada, &bob, &grant(&["admin"]), &Ok(()));
+        check(&root, &ada, &bob, &grant(&["owner"]), &Err(Broken::OwnerRoleNotGrantable));
+        check(&root, &ada, &fixture("ada", &["admin"]), &grant(&["member"]), &Err(Broken::OwnRole));
+        check(&root, &ada, &fixture("carol", &["owner"]), &grant(&["member"]), &Err(Broken::LastOwner));
+        check(&root, &ada, &fixture("carol", &["admin"]), &grant(&["member"]), &Ok(()));
+        check(&root, &Authority::Service, &bob, &grant(&["admin"]), &Ok(()));
+        check(&root, &ada, &bob, &grant(&["ghost"]), &Err(Broken::RoleNotFound { role: "ghost".parse().unwrap() }));
         let weak = person("dan", &["member"]);
-        check(&root, &weak, &bob, grant(&["admin"]), exceeds("*"));
-        check(&root, &weak, &fixture("eve", &["admin", "member"]), grant(&["admin"]), Ok(()));
+        check(&root, &weak, &bob, &grant(&["admin"]), &exceeds("*"));
+        check(&root, &weak, &fixture("eve", &["admin", "member"]), &grant(&["admin"]), &Ok(()));
     }
 
     #[test]
@@ -250,10 +252,10 @@ mod tests {
             permissions: [PermissionPattern::parse(permission).unwrap()].into(),
             ..grant(&["member"])
         };
-        check(&root, &person("ada", &["admin"]), &bob, wanted("catalog.*"), Ok(()));
-        check(&root, &person("dan", &["member"]), &bob, wanted("roster.teams.read"), Ok(()));
-        check(&root, &person("dan", &["member"]), &bob, wanted("catalog.*"), exceeds("catalog.*"));
-        check(&root, &person("ada", &["admin"]), &bob, wanted("roster.teams.delete"), exceeds("roster.teams.delete"));
+        check(&root, &person("ada", &["admin"]), &bob, &wanted("catalog.*"), &Ok(()));
+        check(&root, &person("dan", &["member"]), &bob, &wanted("roster.teams.read"), &Ok(()));
+        check(&root, &person("dan", &["member"]), &bob, &wanted("catalog.*"), &exceeds("catalog.*"));
+        check(&root, &person("ada", &["admin"]), &bob, &wanted("roster.teams.delete"), &exceeds("roster.teams.delete"));
     }
 
     #[test]
@@ -266,7 +268,7 @@ mod tests {
                 ..holdings(&person("ada", &["admin"]))
             },
         };
-        check(&root, &here_only, &fixture("bob", &["member"]), grant(&["admin"]), exceeds("*"));
+        check(&root, &here_only, &fixture("bob", &["member"]), &grant(&["admin"]), &exceeds("*"));
     }
 
     fn holdings(authority: &Authority) -> Holdings {
@@ -281,24 +283,24 @@ mod tests {
         let (root, weak) = (team::fixture(&[0]), person("dan", &["member"]));
         let ending = Member { expire_time: Some(at(10)), ..fixture("eve", &["admin"]) };
         let until = |time: Option<i64>| Grant { expire_time: time.map(at), ..grant(&["admin"]) };
-        check(&root, &weak, &ending, until(Some(9)), Ok(()));
-        check(&root, &weak, &ending, until(Some(11)), exceeds("*"));
-        check(&root, &weak, &ending, until(None), exceeds("*"));
-        check(&root, &person("ada", &["admin"]), &ending, until(None), Ok(()));
+        check(&root, &weak, &ending, &until(Some(9)), &Ok(()));
+        check(&root, &weak, &ending, &until(Some(11)), &exceeds("*"));
+        check(&root, &weak, &ending, &until(None), &exceeds("*"));
+        check(&root, &person("ada", &["admin"]), &ending, &until(None), &Ok(()));
     }
 
     #[test]
     fn a_shared_ownership_is_given_by_owners_and_never_expires() {
         let (owner, bob) = (person("ada", &["owner"]), fixture("bob", &["member"]));
-        check(&shared(), &owner, &bob, grant(&["owner"]), Ok(()));
-        check(&shared(), &Authority::Service, &bob, grant(&["owner"]), Ok(()));
-        check(&shared(), &person("eve", &["admin"]), &bob, grant(&["owner"]), Err(Broken::OwnerRoleNotGrantable));
+        check(&shared(), &owner, &bob, &grant(&["owner"]), &Ok(()));
+        check(&shared(), &Authority::Service, &bob, &grant(&["owner"]), &Ok(()));
+        check(&shared(), &person("eve", &["admin"]), &bob, &grant(&["owner"]), &Err(Broken::OwnerRoleNotGrantable));
         let below = Team { policy: shared().policy, ..team::fixture(&[0, 1]) };
-        check(&below, &owner, &bob, grant(&["owner"]), Err(Broken::OwnerRoleNotGrantable));
+        check(&below, &owner, &bob, &grant(&["owner"]), &Err(Broken::OwnerRoleNotGrantable));
         let ends = Grant { expire_time: Some(at(1)), ..grant(&["owner"]) };
-        check(&shared(), &owner, &bob, ends, Err(Broken::OwnerExpiry));
+        check(&shared(), &owner, &bob, &ends, &Err(Broken::OwnerExpiry));
         let role_ends = Grant { role_expire_times: [(RoleId::owner(), at(1))].into(), ..grant(&["owner"]) };
-        check(&shared(), &owner, &bob, role_ends, Err(Broken::OwnerExpiry));
+        check(&shared(), &owner, &bob, &role_ends, &Err(Broken::OwnerExpiry));
     }
 
     #[test]

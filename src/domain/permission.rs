@@ -139,6 +139,11 @@ impl fmt::Display for PermissionPattern {
 pub struct PermissionSet(BTreeSet<PermissionPattern>);
 
 impl PermissionSet {
+    /// Adds what another set holds.
+    pub fn add(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+    }
+
     /// Whether the set gives this permission, or all that this pattern stands for.
     pub fn covers(&self, wanted: &str) -> bool {
         if OWNER_ONLY.contains(&wanted) {
@@ -156,15 +161,6 @@ impl PermissionSet {
 impl<'a> Extend<&'a PermissionPattern> for PermissionSet {
     fn extend<I: IntoIterator<Item = &'a PermissionPattern>>(&mut self, patterns: I) {
         self.0.extend(patterns.into_iter().cloned());
-    }
-}
-
-impl<'a> IntoIterator for &'a PermissionSet {
-    type Item = &'a PermissionPattern;
-    type IntoIter = std::collections::btree_set::Iter<'a, PermissionPattern>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
     }
 }
 

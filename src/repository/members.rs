@@ -170,7 +170,7 @@ async fn read(source: &impl Source, query: Select<membership::Entity>) -> Result
 
     let of_member = |held: Column, member: membership::Column| held.into_expr().eq(member.into_expr());
     let end = Func::coalesce([Column::ExpireMicros.into_expr().cast_as("text"), Expr::value("")]);
-    let concat = BinOper::Custom("||".into());
+    let concat = BinOper::Custom("||");
     let role = Column::RoleId.into_expr().binary(concat, Expr::value("@")).binary(concat, end);
     let roles = Entity::find()
         .select_only()

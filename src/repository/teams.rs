@@ -179,7 +179,7 @@ fn own_fields(team: &Team) -> ActiveModel {
         slug: Set(team.slug.as_ref().map(|slug| slug.as_str().to_owned())),
         labels: Set(to_json(&team.labels)),
         // Only a root's rules are ever read.
-        policy: Set(if team.is_root() { to_json(&team.policy) } else { to_json(&BTreeMap::<String, ()>::new()) }),
+        policy: Set(if team.is_root() { to_json(&team.policy) } else { serde_json::json!({}) }),
         disable_time: Set(team.disable_time),
         changed: Set(team.changed.0),
         update_time: Set(team.update_time),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use roster_proto::v1::{MemberState, ReactivateMemberRequest, SuspendMemberRequest};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,14 +28,23 @@ const LANES: usize = 6;
 const PEOPLE: usize = 5;
 
 /// What refusals may say. Whoever lost their role or place in the same moment is denied.
-const REASONS: [&str; 7] =
-    [ANSWERED, "PERMISSION_DENIED", "LAST_OWNER", "ALREADY_OWNER", "MEMBER_NOT_FOUND", "OWN_ROLE", "OWN_MEMBERSHIP"];
+const REASONS: [&str; 8] = [
+    ANSWERED,
+    "PERMISSION_DENIED",
+    "LAST_OWNER",
+    "ALREADY_OWNER",
+    "MEMBER_NOT_FOUND",
+    "MEMBER_SUSPENDED",
+    "OWN_ROLE",
+    "OWN_MEMBERSHIP",
+];
 
-/// Teams that are there and do not have one owner, in one look at the tables.
+/// Teams that are there and do not have one active owner, in one look at the tables.
 const OWNERLESS_OR_SHARED: &str = "\
     SELECT count(*) FROM teams WHERE delete_time IS NULL AND 1 <> (\
-      SELECT count(*) FROM membership_roles \
-      WHERE membership_roles.team_id = teams.id AND membership_roles.role_id = 'owner')";
+      SELECT count(*) FROM membership_roles JOIN memberships \
+      ON memberships.team_id = membership_roles.team_id AND memberships.user_id = membership_roles.user_id \
+      WHERE membership_roles.team_id = teams.id AND role_id = 'owner' AND memberships.state = 'ACTIVE')";
 
 /// One team and the people who fight over it.
 struct Lane {
@@ -49,6 +59,7 @@ struct Lane {
 #[derive(Debug, Clone)]
 enum Move {
     Remove(String),
+    Suspend(String),
     Leave,
     SetRole(String, &'static str),
     Transfer(String),
@@ -83,7 +94,12 @@ impl Lane {
             self.service.list(&self.team).await.done().members
         };
         for person in (0..PEOPLE).map(|n| self.person(n)) {
-            if !members.iter().any(|member| user_of(member) == person) {
+            let there = members.iter().find(|member| user_of(member) == person);
+            if there.is_some_and(|member| member.state() == MemberState::Suspended) {
+                let (team_id, user_id) = (self.team.clone(), person.clone());
+                let request = ReactivateMemberRequest { team_id, user_id, ..Default::default() };
+                self.service.teams().reactivate_member(request).await.done();
+            } else if there.is_none() {
                 let role = if rand::random_ratio(2, 3) { "admin" } else { "member" };
                 let added = self.service.add(&self.team, &person, &[role]).await.done();
                 members.push(added.member.unwrap());
@@ -99,8 +115,10 @@ impl Lane {
         let chosen = || match rand::random_range(0..20) {
             0..=5 => (owner.to_owned(), Move::Transfer(anybody())),
             6..=7 => (anybody(), Move::Transfer(anybody())),
-            8..=9 => (anybody(), Move::Remove(owner.to_owned())),
-            10..=11 => (anybody(), Move::Remove(anybody())),
+            8 => (anybody(), Move::Remove(owner.to_owned())),
+            9 => (anybody(), Move::Suspend(owner.to_owned())),
+            10 => (anybody(), Move::Remove(anybody())),
+            11 => (anybody(), Move::Suspend(anybody())),
             12 => (owner.to_owned(), Move::Leave),
             13..=14 => (anybody(), Move::Leave),
             15..=16 => (anybody(), Move::SetRole(anybody(), "member")),
@@ -118,6 +136,10 @@ impl Lane {
             async move {
                 match what {
                     Move::Remove(whom) => person.remove(&team, &whom).await.map(drop),
+                    Move::Suspend(user_id) => {
+                        let request = SuspendMemberRequest { team_id: team, user_id, ..Default::default() };
+                        person.teams().suspend_member(request).await.map(drop)
+                    }
                     Move::Leave => person.leave(&team).await.map(drop),
                     Move::SetRole(whom, role) => person.set_roles(&team, &whom, &[role]).await.map(drop),
                     Move::Transfer(whom) => person.transfer(&team, &whom).await.map(drop),

@@ -24,10 +24,11 @@ pub struct Check {
     pub permission: String,
 }
 
-/// What answers questions about a team and the people who were asked about.
+/// What answers questions: the teams asked about, the roles of their trees by root, and the memberships of the people
+/// asked about, of all these teams and of those above them.
 struct Known {
-    team: Team,
-    roles: Roles,
+    teams: BTreeMap<TeamId, Team>,
+    roles: BTreeMap<TeamId, Roles>,
     memberships: BTreeMap<UserId, Vec<Member>>,
 }
 
@@ -59,34 +60,30 @@ impl Queries {
     async fn verdicts(&self, checks: &[Check]) -> Result<Vec<Verdict>> {
         let now = self.now();
         let known = self.load(checks).await?;
-        let none = Vec::new();
         let verdict = |check: &Check| {
-            let Some(known) = known.get(&check.team) else { return Verdict::NotAMember };
-            let memberships = known.memberships.get(&check.user).unwrap_or(&none);
-            Snapshot { team: &known.team, memberships, roles: &known.roles, now }.verdict(&check.permission)
+            let found = known.teams.get(&check.team).and_then(|team| Some((team, known.roles.get(&team.root())?)));
+            let Some((team, roles)) = found else { return Verdict::NotAMember };
+            let memberships = known.memberships.get(&check.user).map(Vec::as_slice).unwrap_or_default();
+            Snapshot { team, memberships, roles, now }.verdict(&check.permission)
         };
         Ok(checks.iter().map(verdict).collect())
     }
 
-    async fn load(&self, checks: &[Check]) -> Result<BTreeMap<TeamId, Known>> {
+    async fn load(&self, checks: &[Check]) -> Result<Known> {
         let asked: BTreeSet<TeamId> = checks.iter().map(|check| check.team).collect();
         let teams = teams::get_many(&self.reader, asked).await?;
         let users: BTreeSet<&UserId> = checks.iter().map(|check| &check.user).collect();
         let lineages: BTreeSet<TeamId> = teams.values().flat_map(Team::lineage).collect();
-        let memberships = members::of_users_in(&self.reader, users, lineages).await?;
-        let mut own = BTreeMap::new();
+        let found = members::of_users_in(&self.reader, users, lineages).await?;
+        let mut roles = BTreeMap::new();
         for root in teams.values().map(Team::root).collect::<BTreeSet<_>>() {
-            let held = memberships.iter().flat_map(|member| &member.roles);
-            own.insert(root, roles::named(&self.reader, &self.roles, root, held).await?);
+            let held = found.iter().flat_map(|member| &member.roles);
+            roles.insert(root, roles::named(&self.reader, &self.roles, root, held).await?);
         }
-        let mut by_user: BTreeMap<UserId, Vec<Member>> = BTreeMap::new();
-        for member in memberships {
-            by_user.entry(member.user_id.clone()).or_default().push(member);
+        let mut memberships: BTreeMap<UserId, Vec<Member>> = BTreeMap::new();
+        for member in found {
+            memberships.entry(member.user_id.clone()).or_default().push(member);
         }
-        let known = |team: Team| {
-            let roles = own.get(&team.root()).cloned().unwrap_or_default();
-            (team.id, Known { team, roles, memberships: by_user.clone() })
-        };
-        Ok(teams.into_values().map(known).collect())
+        Ok(Known { teams, roles, memberships })
     }
 }

@@ -2,7 +2,6 @@
 
 use sea_orm::entity::prelude::*;
 
-#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "membership_roles")]
 pub(in crate::repository) struct Model {

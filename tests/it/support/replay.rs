@@ -58,9 +58,9 @@ impl Replay {
                 assert_eq!(self.version, 1, "a team is created first of all: {event:?}");
                 self.team.clone_from(&change.after);
             }
-            Payload::TeamUpdated(change) => self.becomes(&change.before, &change.after, event),
-            Payload::TeamDisabled(change) => self.becomes(&change.before, &change.after, event),
-            Payload::TeamEnabled(change) => self.becomes(&change.before, &change.after, event),
+            Payload::TeamUpdated(change) => self.becomes(change.before.as_ref(), change.after.as_ref(), event),
+            Payload::TeamDisabled(change) => self.becomes(change.before.as_ref(), change.after.as_ref(), event),
+            Payload::TeamEnabled(change) => self.becomes(change.before.as_ref(), change.after.as_ref(), event),
             Payload::TeamDeleted(change) => assert_eq!(self.team.take(), change.before, "what was before: {event:?}"),
             Payload::MemberAdded(change) => step(members, None, change.after.as_ref(), event),
             Payload::MemberUpdated(change) => step(members, change.before.as_ref(), change.after.as_ref(), event),
@@ -105,9 +105,9 @@ impl Replay {
     }
 
     /// The team's own fields go from `before`, which must be what they are, to `after`.
-    fn becomes(&mut self, before: &Option<TeamState>, after: &Option<TeamState>, event: &Event) {
-        assert_eq!(self.team, *before, "what was before: {event:?}");
-        self.team.clone_from(after);
+    fn becomes(&mut self, before: Option<&TeamState>, after: Option<&TeamState>, event: &Event) {
+        assert_eq!(self.team.as_ref(), before, "what was before: {event:?}");
+        self.team = after.cloned();
     }
 
     /// What holds whenever a transaction of the team has committed.
