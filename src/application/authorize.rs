@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, Error, Missing, Result, roles};
+use super::{Context, Error, Missing, Result, Work, roles};
 use crate::{
     domain::{
         Authority, Broken, Principal, Roles, Team, TeamId, UserId,
@@ -67,6 +67,11 @@ pub async fn in_team<P: Permission>(
     check_enabled(&team, &holdings)?;
     let authority = Authority::Person { user: user.clone(), holdings };
     Ok((team, Allowed { authority, permission: PhantomData }))
+}
+
+/// Fails if the team is closed to this person.
+pub(super) async fn check_open(work: &Work<'_>, team: &Team, user: &UserId) -> Result<()> {
+    check_enabled(team, &holdings_of(work.tx, work.roles, work.now, team, user).await?)
 }
 
 /// A disabled team is closed to people, but for the owners of its tree.

@@ -34,11 +34,15 @@ pub(super) async fn of_lost_authority(work: &mut Work<'_>, team: &Team, user: &U
 
 /// Fails unless the inviter may still invite to what the invitation grants.
 pub(super) async fn check_inviter(work: &Work<'_>, team: &Team, invitation: &Invitation) -> Result<()> {
-    let Some(user) = &invitation.inviter else { return Ok(()) };
-    let holdings = authorize::holdings_of(work.tx, work.roles, work.now, team, user).await?;
-    let invites = holdings.here.covers(CreateInvitations::NAME);
+    let (authority, invites) = match &invitation.inviter {
+        None => (Authority::Service, true),
+        Some(user) => {
+            let holdings = authorize::holdings_of(work.tx, work.roles, work.now, team, user).await?;
+            let invites = holdings.here.covers(CreateInvitations::NAME);
+            (Authority::Person { user: user.clone(), holdings }, invites)
+        }
+    };
     let roles = super::roles::named(work.tx, work.roles, team.root(), invitation.roles()).await?;
-    let authority = Authority::Person { user: user.clone(), holdings };
     let given = Given { team, roles: &roles, ids: invitation.roles(), permissions: &std::collections::BTreeSet::new() };
     if invites && authority.check_grant(&given).is_ok() { Ok(()) } else { Err(Broken::InviterNoLongerAllowed.into()) }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Command, Error, Missing, Result, Work,
     admission::{self, has_home_elsewhere},
-    authorize::denied,
+    authorize::{check_open, denied},
     consequence,
     context::Etag,
     roles::{check_below, named},
@@ -271,6 +271,7 @@ impl Command for LeaveTeam {
             Err(Error::Missing(_)) => return Err(refuse()),
             found => found?,
         };
+        check_open(work, &team, &person).await?;
         member.check_leave(other_owners(work, &team, &member).await?)?;
         end(work, &team, &user, member, Cause::Removal).await
     }
@@ -286,7 +287,7 @@ pub(super) async fn end(work: &mut Work<'_>, team: &Team, user: &User, member: M
 
 /// Whether the tree has an active owner besides this member; asked only of an owner.
 pub(super) async fn other_owners(work: &Work<'_>, team: &Team, member: &Member) -> Result<OtherOwner> {
-    let others = member.is_owner() && members::count_other_owners(work.tx, team.id, Some(&member.user_id)).await? > 0;
+    let others = member.is_owner() && members::count_other_owners(work.tx, team.id, &member.user_id).await? > 0;
     Ok(if others { OtherOwner::There } else { OtherOwner::None })
 }
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::{Command, Error, Missing, Result, Work, authorize::denied, consequence, context::Etag, members};
 use crate::{
     domain::{
-        Authority, Broken, Cause, Change, Member, PermissionPattern, Role, RoleId, Roles, Team, TeamId,
+        Authority, Broken, Cause, Change, Invitation, Member, PermissionPattern, PermissionSet, Role, RoleId, Roles,
+        Team, TeamId,
         event::{InvitationChange, Step},
         id::RoleKey,
         membership::Given,
@@ -65,7 +66,7 @@ impl Command for CreateRole {
             reaches_descendants: self.reaches_descendants,
             custom: Some(custom.clone()),
         };
-        check_gain(allowed.authority(), None, &role)?;
+        check_gain(allowed.authority(), None, &role, false)?;
         roles::insert(work.tx, &role, &custom).await?;
         work.tx.record(slot, Cause::Direct, Change::RoleCreated(role.clone()));
         Ok(role)
@@ -123,9 +124,11 @@ impl Command for UpdateRole {
         if wanted.key != before.key {
             check_key(work, &wanted.key)?;
         }
-        check_gain(allowed.authority(), Some(&before), &wanted)?;
+        let holders = holders(work, &before.id).await?;
+        let invited = invitations::pending_to_role(work.tx, &team, &before.id, work.now).await?;
+        check_gain(allowed.authority(), Some(&before), &wanted, is_below(&team, &holders, &invited))?;
         if (&wanted.permissions, wanted.reaches_descendants) != (&before.permissions, before.reaches_descendants) {
-            check_not_own(work, allowed.authority(), &before).await?;
+            check_not_own(allowed.authority(), &holders)?;
         }
         let slot = work.tx.next(team.id);
         let custom = Custom { changed: slot.version, update_time: work.now, ..custom };
@@ -134,7 +137,7 @@ impl Command for UpdateRole {
         let step = Step { before: before.clone(), after: after.clone() };
         work.tx.record(slot, Cause::Direct, Change::RoleUpdated(step));
         if gives_less(&before, &after) {
-            for holder in rows::of_role(work.tx, &after.id).await? {
+            for holder in holders {
                 let of = work.hold(holder.team_id).await?;
                 consequence::of_lost_authority(work, &of, &holder.user_id, Cause::Role).await?;
             }
@@ -164,11 +167,13 @@ impl Command for DeleteRole {
         let (team, allowed) = work.team::<DeleteRoles>(self.team).await?;
         let (role, custom) = own_role(work, &team, &self.role).await?;
         self.etag.check(custom.changed)?;
-        let holders = rows::of_role(work.tx, &role.id).await?;
+        let holders = settled_holders(work, &role.id).await?;
         let invited = invitations::pending_to_role(work.tx, &team, &role.id, work.now).await?;
         match &self.replacement {
             Some(replacement) => {
-                check_replacement(work, &team, allowed.authority(), &role, replacement).await?;
+                check_not_own(allowed.authority(), &holders)?;
+                let below = is_below(&team, &holders, &invited);
+                self.check_replacement(work, &team, allowed.authority(), replacement, below).await?;
                 self.replace(work, replacement, holders, invited).await?;
             }
             None if holders.is_empty() && invited.is_empty() => {}
@@ -185,12 +190,38 @@ impl Command for DeleteRole {
 }
 
 impl DeleteRole {
+    /// Fails if those who get the replacement would get what the one who names it lacks. Nobody becomes an owner this
+    /// way: the role `owner` is held in roots alone, and has no end.
+    async fn check_replacement(
+        &self,
+        work: &Work<'_>,
+        team: &Team,
+        by: &Authority,
+        replacement: &RoleId,
+        below: bool,
+    ) -> Result<()> {
+        if *replacement == self.role {
+            return Err(Broken::RoleNotFound { role: replacement.clone() }.into());
+        }
+        if replacement.as_str() == RoleId::OWNER {
+            return Err(Broken::OwnerRoleNotGrantable.into());
+        }
+        let known = named(work.tx, work.roles, team.id, [replacement]).await?;
+        let (ids, permissions) = (BTreeSet::from([replacement.clone()]), BTreeSet::new());
+        by.check_grant(&Given { team, roles: &known, ids: &ids, permissions: &permissions })?;
+        let here = known.permissions(&ids);
+        if below {
+            by.check_holds(&here, &here)?;
+        }
+        Ok(())
+    }
+
     async fn replace(
         &self,
         work: &mut Work<'_>,
         replacement: &RoleId,
         holders: Vec<Member>,
-        invited: Vec<crate::domain::Invitation>,
+        invited: Vec<Invitation>,
     ) -> Result<()> {
         for before in invited {
             let mut after = before.clone();
@@ -202,9 +233,8 @@ impl DeleteRole {
             let (change, cause) = (InvitationChange::Updated, Cause::Role);
             consequence::change_invitation(work, change, cause, before, after).await?;
         }
-        for holder in holders {
-            let of = work.hold(holder.team_id).await?;
-            let Some(before) = members::settle(work, &of, holder).await? else { continue };
+        for before in holders {
+            let of = work.hold(before.team_id).await?;
             let mut wanted = before.clone();
             if wanted.roles.remove(&self.role) && wanted.roles.insert(replacement.clone()) {
                 let end = wanted.role_expire_times.remove(&self.role);
@@ -234,13 +264,15 @@ fn check_key(work: &Work<'_>, key: &RoleKey) -> Result<()> {
     if work.roles.is_reserved(key) { Err(Error::Taken(super::Taken::RoleKey)) } else { Ok(()) }
 }
 
-/// Fails if holders of the role would get, by this change, what the one who makes it lacks.
-fn check_gain(by: &Authority, before: Option<&Role>, after: &Role) -> Result<()> {
+/// Fails if holders of the role would get, by this change, what the one who makes it lacks: in the root, and in the teams
+/// below where the role reaches or is held.
+fn check_gain(by: &Authority, before: Option<&Role>, after: &Role, held_below: bool) -> Result<()> {
     let new = |pattern: &&PermissionPattern| before.is_none_or(|role| !role.permissions.contains(*pattern));
     let here = after.permissions.iter().filter(new).collect();
     let reached = before.is_some_and(|role| role.reaches_descendants);
-    let below = after.permissions.iter().filter(|pattern| !reached || new(pattern));
-    let below = if after.reaches_descendants { below.collect() } else { crate::domain::PermissionSet::default() };
+    let reaches_newly = after.reaches_descendants && !reached;
+    let below = after.permissions.iter().filter(|pattern| reaches_newly || new(pattern));
+    let below = if after.reaches_descendants || held_below { below.collect() } else { PermissionSet::default() };
     Ok(by.check_holds(&here, &below)?)
 }
 
@@ -248,27 +280,32 @@ fn gives_less(before: &Role, after: &Role) -> bool {
     !before.permissions.is_subset(&after.permissions) || before.reaches_descendants && !after.reaches_descendants
 }
 
-async fn check_replacement(
-    work: &Work<'_>,
-    team: &Team,
-    by: &Authority,
-    role: &Role,
-    replacement: &RoleId,
-) -> Result<()> {
-    if role.id == *replacement {
-        return Err(Broken::RoleNotFound { role: replacement.clone() }.into());
+/// Who holds the role at this moment, whatever is recorded.
+async fn holders(work: &Work<'_>, role: &RoleId) -> Result<Vec<Member>> {
+    let recorded = rows::of_role(work.tx, role).await?;
+    let holds = |member: &Member| member.clone().at(work.now).is_some_and(|left| left.roles.contains(role));
+    Ok(recorded.into_iter().filter(holds).collect())
+}
+
+/// As [`holders`], with what has run out ended and recorded as such.
+async fn settled_holders(work: &mut Work<'_>, role: &RoleId) -> Result<Vec<Member>> {
+    let mut holders = Vec::new();
+    for recorded in rows::of_role(work.tx, role).await? {
+        let team = work.hold(recorded.team_id).await?;
+        holders.extend(members::settle(work, &team, recorded).await?.filter(|left| left.roles.contains(role)));
     }
-    check_not_own(work, by, role).await?;
-    let known = named(work.tx, work.roles, team.id, [replacement]).await?;
-    let (ids, permissions) = (BTreeSet::from([replacement.clone()]), BTreeSet::new());
-    Ok(by.check_grant(&Given { team, roles: &known, ids: &ids, permissions: &permissions })?)
+    Ok(holders)
+}
+
+/// Whether somebody holds the role below the root, or is invited to it there.
+fn is_below(root: &Team, holders: &[Member], invited: &[Invitation]) -> bool {
+    let invited = invited.iter().map(|invitation| invitation.team_id);
+    holders.iter().map(|holder| holder.team_id).chain(invited).any(|team| team != root.id)
 }
 
 /// Nobody changes what they hold themselves, also not by a change of the role that gives it.
-async fn check_not_own(work: &Work<'_>, by: &Authority, role: &Role) -> Result<()> {
-    let Some(person) = by.person() else { return Ok(()) };
-    let holders = rows::of_role(work.tx, &role.id).await?;
-    if holders.iter().any(|holder| holder.user_id == *person) { Err(Broken::OwnRole.into()) } else { Ok(()) }
+fn check_not_own(by: &Authority, holders: &[Member]) -> Result<()> {
+    if holders.iter().any(|holder| by.person() == Some(&holder.user_id)) { Err(Broken::OwnRole.into()) } else { Ok(()) }
 }
 
 /// The refusal of a permission that a caller lacks in the teams below.

@@ -211,7 +211,7 @@ impl Command for UpdateTeam {
             return Ok(UpdatedTeam { team: before, grandfathered: Vec::new() });
         }
         if wanted.policy.ownership == Ownership::Single && before.policy.ownership == Ownership::Shared {
-            let owners = members::count_other_owners(work.tx, before.id, None).await?;
+            let owners = members::count_owners(work.tx, before.id).await?;
             if owners > 1 {
                 return Err(Broken::SeveralOwners { owners }.into());
             }

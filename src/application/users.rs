@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Command, Error, Missing, Result, Work,
+    Command, Error, Missing, Result, Taken, Work,
     authorize::{self, check_scope, denied},
     context::Etag,
     members::{self, known_user, other_owners},
@@ -18,7 +18,10 @@ use crate::{
         text::DisplayName,
         user::{Profile, UserPatch},
     },
-    repository::{members as memberships, teams, users},
+    repository::{
+        members as memberships, teams,
+        users::{self, Former},
+    },
 };
 
 /// Records a person.
@@ -54,11 +57,16 @@ impl CreateUser {
     pub(super) async fn record(&self, work: &mut Work<'_>) -> Result<User> {
         // An id that somebody had before goes on from the version that they left it at.
         let former = match &self.id {
-            Some(id) => users::lock_deleted(work.tx, id).await?,
-            None => None,
+            Some(id) => users::lock_id(work.tx, id).await?,
+            None => Former::Nobody,
+        };
+        let left = match former {
+            Former::Nobody => Version(0),
+            Former::Deleted(version) => version,
+            Former::Present => return Err(Error::Taken(Taken::UserId)),
         };
         let id = self.id.clone().unwrap_or_else(|| UserId::from_uuid(work.id()));
-        let slot = work.tx.next_of_user(&id, former.unwrap_or(Version(0)));
+        let slot = work.tx.next_of_user(&id, left);
         let user = User {
             id,
             email: self.email.clone(),
@@ -72,8 +80,8 @@ impl CreateUser {
             update_time: work.now,
         };
         match former {
-            Some(_) => users::revive(work.tx, &user).await?,
-            None => users::insert(work.tx, &user).await?,
+            Former::Deleted(_) => users::revive(work.tx, &user).await?,
+            Former::Nobody | Former::Present => users::insert(work.tx, &user).await?,
         }
         work.tx.record(slot, Cause::Direct, Change::UserCreated(user.clone()));
         Ok(user)

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     Broken, Member, PermissionPattern, RoleId, Roles, Team, UserId,
     access::Holdings,
@@ -113,13 +115,16 @@ impl Member {
         let ids = wanted.roles.difference(&self.roles).cloned().collect();
         let permissions = wanted.permissions.difference(&self.permissions).cloned().collect();
         let after = self.with_grant(wanted);
+        if after.roles.is_empty() && after.permissions.is_empty() {
+            return Err(Broken::NothingGranted);
+        }
         if self.is_owner() && !after.is_owner() {
             others.check_there()?;
         }
         after.check_owner_stays()?;
         by.check_grant(&Given { team, roles, ids: &ids, permissions: &permissions })?;
-        let prolonged = after.prolonged_roles(self);
-        by.check_grant(&Given { team, roles, ids: &prolonged, permissions: &BTreeSet::new() })?;
+        let (ids, permissions) = (after.prolonged_roles(self), after.prolonged_permissions(self));
+        by.check_grant(&Given { team, roles, ids: &ids, permissions: &permissions })?;
         Ok(after)
     }
 
@@ -135,12 +140,13 @@ impl Member {
             let ends = [member.role_expire_times.get(role).copied(), member.expire_time];
             ends.into_iter().flatten().min()
         };
-        let longer = |role: &&RoleId| match (end(before, role), end(self, role)) {
-            (Some(before), Some(after)) => after > before,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
+        let longer = |role: &&RoleId| is_later(end(self, role), end(before, role));
         self.roles.iter().filter(longer).filter(|role| role.as_str() != RoleId::OWNER).cloned().collect()
+    }
+
+    /// The permissions that last longer than before: they last as long as the membership.
+    fn prolonged_permissions(&self, before: &Self) -> BTreeSet<PermissionPattern> {
+        if is_later(self.expire_time, before.expire_time) { self.permissions.clone() } else { BTreeSet::new() }
     }
 
     /// Whether the membership may be ended by somebody else.
@@ -165,11 +171,14 @@ impl Member {
     }
 
     /// The member with the roles of an invitation in addition to their own: accepting never takes anything away, nor
-    /// sets an end to what had none.
+    /// sets an end to what had none. Who becomes an owner by it stays.
     pub fn joined_by(&self, granted: &BTreeSet<RoleId>) -> Self {
         let mut after = self.clone();
         after.roles.extend(granted.iter().cloned());
         after.role_expire_times.retain(|role, _| !granted.contains(role));
+        if after.is_owner() {
+            after.expire_time = None;
+        }
         after
     }
 
@@ -192,10 +201,13 @@ impl Member {
     }
 }
 
+/// Whether one end comes later than another; what has none never ends.
+fn is_later(end: Option<DateTime<Utc>>, than: Option<DateTime<Utc>>) -> bool {
+    than.is_some_and(|than| end.is_none_or(|end| end > than))
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::*;
     use crate::domain::{TeamPolicy, access::Snapshot, member::fixture, role, team};
 
@@ -287,6 +299,14 @@ mod tests {
         check(&root, &weak, &ending, &until(Some(11)), &exceeds("*"));
         check(&root, &weak, &ending, &until(None), &exceeds("*"));
         check(&root, &person("ada", &["admin"]), &ending, &until(None), &Ok(()));
+
+        let permissions: BTreeSet<_> = [PermissionPattern::parse("catalog.*").unwrap()].into();
+        let single =
+            Member { permissions: permissions.clone(), expire_time: Some(at(10)), ..fixture("eve", &["member"]) };
+        let until =
+            |time| Grant { permissions: permissions.clone(), expire_time: Some(at(time)), ..grant(&["member"]) };
+        check(&root, &weak, &single, &until(9), &Ok(()));
+        check(&root, &weak, &single, &until(11), &exceeds("catalog.*"));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub enum Broken {
     /// A tree always has an active owner.
     #[error("the last owner cannot be removed, demoted, suspended or leave; pass the ownership on first")]
     LastOwner,
+    /// A membership gives something.
+    #[error("a member holds at least one role or permission")]
+    NothingGranted,
     /// An end was set to what is not held.
     #[error("the member does not hold the role {role}, which was to expire")]
     RoleNotHeld {

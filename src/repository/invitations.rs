@@ -23,7 +23,7 @@ use crate::domain::{
     text::Message,
 };
 
-const PENDING: &str = "PENDING";
+pub(super) const PENDING: &str = "PENDING";
 const EXPIRED: &str = "EXPIRED";
 const CHANNELS: [(&str, Channel); 2] = [("EMAIL", Channel::Email), ("LINK_ONLY", Channel::LinkOnly)];
 const DELIVERY_STATES: [(&str, DeliveryState); 4] = [

@@ -89,13 +89,22 @@ pub async fn owner(source: &impl Source, team: TeamId, now: DateTime<Utc>) -> Re
 }
 
 /// How many active owners a root team has besides this member.
-pub async fn count_other_owners(source: &impl Source, team: TeamId, except: Option<&UserId>) -> Result<u64> {
-    let owners = membership::Entity::find()
-        .filter(membership::Column::TeamId.eq(team.0))
+pub async fn count_other_owners(source: &impl Source, team: TeamId, except: &UserId) -> Result<u64> {
+    let others = owners(team)
         .filter(membership::Column::State.eq(word_of(&STATES, &State::Active)))
-        .filter(membership::Column::UserId.in_subquery(holders(team, &RoleId::owner()).into_query()));
-    let others = except.iter().fold(owners, |query, user| query.filter(membership::Column::UserId.ne(user.as_str())));
+        .filter(membership::Column::UserId.ne(except.as_str()));
     Ok(others.count(source.connection()).await?)
+}
+
+/// How many owners a root team has, suspended ones included.
+pub async fn count_owners(source: &impl Source, team: TeamId) -> Result<u64> {
+    Ok(owners(team).count(source.connection()).await?)
+}
+
+fn owners(team: TeamId) -> Select<membership::Entity> {
+    membership::Entity::find()
+        .filter(membership::Column::TeamId.eq(team.0))
+        .filter(membership::Column::UserId.in_subquery(holders(team, &RoleId::owner()).into_query()))
 }
 
 /// How many members a team has.
@@ -146,6 +155,14 @@ fn holders(team: TeamId, role: &RoleId) -> Select<membership_role::Entity> {
         .column(membership_role::Column::UserId)
         .filter(membership_role::Column::TeamId.eq(team.0))
         .filter(membership_role::Column::RoleId.eq(role.as_str()))
+}
+
+/// The same, without those who held it until some time before `now`.
+fn holders_at(team: TeamId, role: &RoleId, now: DateTime<Utc>) -> Select<membership_role::Entity> {
+    use membership_role::Column::ExpireMicros;
+
+    let lasts = sea_orm::Condition::any().add(ExpireMicros.is_null()).add(ExpireMicros.gt(now.timestamp_micros()));
+    holders(team, role).filter(lasts)
 }
 
 /// The clock decides: a membership that has run out is none.

@@ -8,6 +8,9 @@ use crate::domain::TeamId;
 
 const DIGITS: usize = 32;
 
+/// The first character after every hexadecimal digit: a path with it stands behind all that begin alike.
+pub(super) const BEHIND: &str = "g";
+
 /// The path of a team below these.
 pub(super) fn encode(ancestors: &[TeamId], id: TeamId) -> String {
     ancestors.iter().chain([&id]).map(|id| id.0.as_simple().to_string()).collect()
@@ -24,7 +27,6 @@ pub(super) fn ancestors(at: At<'_>, path: &str) -> Result<Vec<TeamId>> {
 /// Where the paths of a subtree begin and before what they end; its own root is the first.
 pub(super) fn range(ancestors: &[TeamId], id: TeamId) -> (String, String) {
     let begin = encode(ancestors, id);
-    // The first character after every hexadecimal digit.
-    let end = format!("{begin}g");
+    let end = format!("{begin}{BEHIND}");
     (begin, end)
 }

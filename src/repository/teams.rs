@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, LockType},
+    sea_query::{Alias, BinOper, Expr, LockType, Query},
 };
 
 use super::{
@@ -31,7 +31,7 @@ use crate::domain::{
 pub struct Page<'a> {
     /// All of them, a team before those below it; otherwise only those right below, the oldest first.
     pub all: bool,
-    /// Only those that this person is a member of.
+    /// Only those that this person is a member of, and those below these.
     pub member: Option<&'a UserId>,
     /// After this one.
     pub after: Option<&'a Team>,
@@ -70,13 +70,30 @@ pub async fn list_below(source: &impl Source, team: &Team, page: &Page<'_>) -> R
         query = page.after.iter().fold(query, |query, after| query.filter(Column::Id.gt(after.id.0)));
     }
     if let Some(user) = page.member {
-        let theirs = membership::Entity::find()
-            .select_only()
-            .column(membership::Column::TeamId)
-            .filter(membership::Column::UserId.eq(user.as_str()));
-        query = query.filter(Column::Id.in_subquery(sea_orm::QueryTrait::into_query(theirs)));
+        query = query.filter(is_within_reach(team, user));
     }
     read(source, query).await
+}
+
+/// Whether a person is a member of the team, or of one above it that stands below `top`.
+fn is_within_reach(top: &Team, user: &UserId) -> Expr {
+    let theirs = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::TeamId)
+        .filter(membership::Column::UserId.eq(user.as_str()));
+    let held = Alias::new("held");
+    let own = |column: Column| Expr::col((held.clone(), column));
+    let (begin, end) = path::range(&top.ancestors, top.id);
+    let above = Query::select()
+        .expr(Expr::value(1))
+        .from_as(Entity, held.clone())
+        .and_where(own(Column::Id).in_subquery(sea_orm::QueryTrait::into_query(theirs)))
+        .and_where(own(Column::Path).gt(begin))
+        .and_where(own(Column::Path).lt(end))
+        .and_where(Column::Path.into_expr().gte(own(Column::Path)))
+        .and_where(Column::Path.into_expr().lt(own(Column::Path).binary(BinOper::Custom("||"), path::BEHIND)))
+        .take();
+    Expr::exists(above)
 }
 
 /// How many teams there are below a team, at all depths.

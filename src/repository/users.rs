@@ -54,10 +54,25 @@ pub async fn version(source: &impl Source, id: &UserId) -> Result<Option<Version
     Ok(Entity::find_by_id(id.as_str()).one(source.connection()).await?.map(|row| Version(row.version)))
 }
 
-/// Takes the row that a deleted user left, if there is one, and gives its version.
-pub async fn lock_deleted(tx: &Tx, id: &UserId) -> Result<Option<Version>> {
-    let row = Entity::find_by_id(id.as_str()).filter(Column::DeleteTime.is_not_null()).lock(LockType::NoKeyUpdate);
-    Ok(row.one(tx.connection()).await?.map(|row| Version(row.version)))
+/// What an id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// For nobody so far.
+    Nobody,
+    /// For a user.
+    Present,
+    /// For a user who was deleted, with the version that they left.
+    Deleted(Version),
+}
+
+/// What an id stands for; the row that a deleted user left is taken until the transaction ends.
+pub async fn lock_id(tx: &Tx, id: &UserId) -> Result<Former> {
+    let row = Entity::find_by_id(id.as_str()).lock(LockType::NoKeyUpdate).one(tx.connection()).await?;
+    Ok(match row {
+        None => Former::Nobody,
+        Some(row) if row.delete_time.is_none() => Former::Present,
+        Some(row) => Former::Deleted(Version(row.version)),
+    })
 }
 
 /// Adds a user.

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod access;
 mod architecture;
 mod cli;
 mod contract;
@@ -26,20 +27,27 @@ mod e05_kill;
 mod e08_event_order;
 mod e10_cancelled_calls;
 mod e11_request_ids;
+mod e12_model;
 mod e16_matrix;
 mod e17_foreign_ids;
+mod e18_grants;
 mod grpcurl;
 mod invitations;
 mod limits;
+mod members;
 mod nats;
 mod outage;
+mod ownership;
+mod people;
 mod readme;
 mod relay;
 mod restart;
+mod roles;
 mod schema;
 mod seeds;
 mod smtp;
 mod story;
 mod teams;
 mod telemetry;
+mod trees;
 mod watch;

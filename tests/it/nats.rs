@@ -96,7 +96,7 @@ fn expected(prefix: &str, event: &Event) -> (String, Vec<(String, String)>) {
     (subject, headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// Everything that can become of members, in 20 events.
+/// Everything that can become of members, in 24 events.
 async fn busy(s: &Scene) {
     let (_, token) = s.invited("dan@example.com", &["member"]).await;
     s.server.wait_for_mails("dan@example.com", 1).await;
@@ -114,7 +114,7 @@ both! {
         let topic = Topic::new(EventEncoding::Protobuf);
         let s = scene(db, &topic).await;
         busy(&s).await;
-        let view = view(&topic, 20).await;
+        let view = view(&topic, 24).await;
         assert_eq!(view.members(&s.team), s.members().await);
         assert_eq!(view.members(&s.team), ["ada admin", "carol admin+owner", "dan member"]);
         assert_eq!(view.teams.keys().filter(|team| !team.is_empty()).collect::<Vec<_>>(), [&s.team]);
@@ -126,13 +126,13 @@ both! {
         let s = scene(db, &topic).await;
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         s.person("ada").saying("traceparent", trace).remove(&s.team, "carol").await.done();
-        let listed = s.service().events_of("", 9).await;
-        for Received { subject, headers, event } in topic.messages(9).await {
+        let listed = s.service().events_of("", 12).await;
+        for Received { subject, headers, event } in topic.messages(12).await {
             let stored = listed.iter().find(|stored| stored.event_id == event.event_id);
             assert_eq!(stored, Some(&event), "what ListEvents tells, its position included");
             assert_eq!((subject, headers), expected(&topic.settings.subject_prefix, &event));
         }
-        assert_eq!(listed[8].traceparent, trace);
+        assert_eq!(listed[11].traceparent, trace);
         topic.remove().await;
     }
 
@@ -140,14 +140,15 @@ both! {
         let topic = Topic::new(EventEncoding::Json);
         let s = scene(db, &topic).await;
         let listed: HashMap<_, _> =
-            s.service().events_of("", 8).await.into_iter().map(|event| (event.event_id.clone(), event)).collect();
-        for message in topic.raw(8).await {
+            s.service().events_of("", 11).await.into_iter().map(|event| (event.event_id.clone(), event)).collect();
+        for message in topic.raw(11).await {
             let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
             let event = &listed[body["eventId"].as_str().unwrap()];
             assert_eq!(body["position"], event.position);
             let (payload, field, value) = match event.payload.clone().unwrap() {
                 Payload::MemberAdded(added) => ("memberAdded", "userId", added.after.unwrap().user_id),
                 Payload::UserCreated(created) => ("userCreated", "email", created.after.unwrap().email),
+                Payload::UserUpdated(updated) => ("userUpdated", "homeTeamId", updated.after.unwrap().home_team_id),
                 Payload::TeamCreated(created) => ("teamCreated", "name", created.after.unwrap().name),
                 other => panic!("{other:?}"),
             };
@@ -164,14 +165,14 @@ both! {
             let unpublished: i64 = sql.value("SELECT count(*) FROM events WHERE publish_time IS NULL").await;
             (unpublished == 0).then_some(())
         };
-        topic.messages(8).await;
+        topic.messages(11).await;
         eventually("all is published", all_published).await;
         // As after a crash between the acknowledgement and its record.
         sql.run("UPDATE events SET publish_time = NULL").await;
         s.person("ada").remove(&s.team, "carol").await.done();
         eventually("all is published again", all_published).await;
-        assert_eq!(topic.count().await, 9);
-        assert_eq!(view(&topic, 9).await.members(&s.team), ["ada owner", "bob admin"]);
+        assert_eq!(topic.count().await, 12);
+        assert_eq!(view(&topic, 12).await.members(&s.team), ["ada owner", "bob admin"]);
         topic.remove().await;
     }
 
@@ -180,7 +181,7 @@ both! {
         let topic = broker.topic();
         broker.start();
         let s = scene(db, &topic).await;
-        topic.messages(8).await;
+        topic.messages(11).await;
         broker.kill();
 
         busy(&s).await;
@@ -191,10 +192,10 @@ both! {
             s.person("carol").remove(&s.team, "bob").await.done();
         }
         // Who asks here need not wait for the broker.
-        assert_eq!(s.service().events_of("", 80).await.len(), 80);
+        assert_eq!(s.service().events_of("", 84).await.len(), 84);
 
         broker.start();
-        assert_eq!(view(&topic, 80).await.members(&s.team), ["ada admin", "carol admin+owner", "dan member"]);
-        assert_eq!(topic.count().await, 80);
+        assert_eq!(view(&topic, 84).await.members(&s.team), ["ada admin", "carol admin+owner", "dan member"]);
+        assert_eq!(topic.count().await, 84);
     }
 }

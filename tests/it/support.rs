@@ -1,5 +1,6 @@
 //! What tests share: servers with a clock of their own, databases, callers, and how answers are looked at.
 
+pub mod acts;
 pub mod caller;
 pub mod clock;
 pub mod database;

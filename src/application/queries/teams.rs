@@ -90,8 +90,8 @@ impl Queries {
         Ok(page.into_iter().map(of).collect())
     }
 
-    /// A page of the teams below a team, as far as the caller may see them. What a person may see below another team
-    /// than where they hold it, they see by a membership of their own; so a page may come out short.
+    /// A page of the teams below a team, as far as the caller may see them. A person who does not see all of them sees some
+    /// by memberships below, and not by each of these; so a page may come out short.
     pub async fn teams_below(
         &self,
         cx: &Context,

@@ -15,6 +15,7 @@ pub(super) fn explain(rule: &Broken) -> Explained {
         Broken::GrantExceedsOwn { permission } => because(Reason::GrantExceedsOwn).with("permission", permission),
         Broken::OwnerRoleNotGrantable => state_of("role", Reason::OwnerRoleNotGrantable),
         Broken::LastOwner => state_of("member", Reason::LastOwner),
+        Broken::NothingGranted => state_of("member", Reason::NothingGranted),
         Broken::OwnerExpiry => state_of("member", Reason::OwnerExpiry),
         Broken::SeveralOwners { owners } => state_of("team", Reason::SeveralOwners).with("owners", owners),
         Broken::RoleNotHeld { role } => state_of("member", Reason::RoleNotHeld).with("role", role),

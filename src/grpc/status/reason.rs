@@ -53,6 +53,7 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::OwnerExpiry
         | Reason::SeveralOwners
         | Reason::MemberSuspended
+        | Reason::NothingGranted
         | Reason::OwnUser
         | Reason::ProfileNotEditable => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::ConcurrentModification => Code::Aborted,

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{STATES, holders, not_over, read};
+use super::{STATES, holders_at, not_over, read};
 use crate::{
     domain::{Member, RoleId, Team, TeamId, UserId, member::State, text::DisplayName},
     repository::{Result, Source, entity::membership, row::word_of, teams},
@@ -98,7 +98,7 @@ pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result
     let mut query = membership::Entity::find()
         .filter(Column::TeamId.eq(team.0))
         .filter(not_over(page.now))
-        .filter(matching(team, &page.filter))
+        .filter(matching(team, &page.filter, page.now))
         .order_by(column, order.clone())
         .order_by(Column::UserId, order.clone())
         .limit(page.limit);
@@ -118,10 +118,10 @@ fn value(key: &Key) -> Expr {
     }
 }
 
-fn matching(team: TeamId, filter: &Filter<'_>) -> Condition {
+fn matching(team: TeamId, filter: &Filter<'_>, now: DateTime<Utc>) -> Condition {
     use membership::Column;
 
-    let role = filter.role.map(|role| Column::UserId.in_subquery(holders(team, role).into_query()));
+    let role = filter.role.map(|role| Column::UserId.in_subquery(holders_at(team, role, now).into_query()));
     let state = filter.state.map(|state| Column::State.eq(word_of(&STATES, &state)));
     let external = filter.external.map(|external| Column::External.eq(external));
     let since = filter.joined_since.map(|time| Column::JoinTime.gte(time));

@@ -16,7 +16,7 @@ use crate::{
     repository::{
         Result, Source,
         entity::{invitation, membership},
-        invitations::{StateFilter, in_state},
+        invitations::{PENDING, StateFilter, in_state},
         row::word_of,
     },
 };
@@ -161,8 +161,8 @@ async fn invitees(
     query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
 }
 
-/// Nobody was invited at this address again.
-fn is_newest() -> Expr {
+/// Nobody was invited at this address again. One that is open is always listed: an older one can be sent again.
+fn is_newest() -> Condition {
     use invitation::{Column, Entity};
 
     let newer = Alias::new("newer");
@@ -172,9 +172,10 @@ fn is_newest() -> Expr {
         .from_as(Entity, newer.clone())
         .and_where(own(Column::TeamId).eq(Column::TeamId.into_expr()))
         .and_where(own(Column::Email).eq(Column::Email.into_expr()))
-        .and_where(own(Column::Id).gt(Column::Id.into_expr()))
+        .cond_where(own(Column::Id).gt(Column::Id.into_expr()).or(own(Column::State).eq(PENDING)))
+        .and_where(own(Column::Id).ne(Column::Id.into_expr()))
         .take();
-    Expr::not_exists(again)
+    Condition::any().add(Column::State.eq(PENDING)).add(Expr::not_exists(again))
 }
 
 /// No member has this address.

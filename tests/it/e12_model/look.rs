@@ -1,0 +1,135 @@
+//! Whether what the service shows is what the model knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roster_proto::v1::{self as wire, list_teams_request::Scope};
+
+use super::{
+    program::{ASKED, PEOPLE, ROLES, Role, TEAMS},
+    stage::{Tree, person},
+    state::{Membership, Model},
+};
+use crate::support::{Outcome as _, outcome::error_info, scene::user_of};
+
+/// Everything that can be seen of a tree, as lines of text.
+pub type View = BTreeSet<String>;
+
+/// A member, as far as programs go.
+fn line_of_member(team: usize, member: &wire::Member) -> String {
+    let roles: BTreeSet<_> = member.role_ids.iter().cloned().collect();
+    let permissions: BTreeSet<_> = member.permissions.iter().cloned().collect();
+    let ends: BTreeMap<_, _> = member.role_expire_times.iter().map(|(role, end)| (role.clone(), end.seconds)).collect();
+    let (who, state, end) = (user_of(member), member.state(), member.expire_time.map(|end| end.seconds));
+    format!("{team}: {who} {roles:?} {permissions:?} {state:?} until {end:?} {ends:?} {}", member.external)
+}
+
+impl Tree<'_> {
+    /// The same member as the model has them.
+    fn message(&self, who: usize, membership: &Membership) -> wire::Member {
+        let grant = &membership.grant;
+        let user = wire::User { id: person(who), ..Default::default() };
+        let state = if membership.suspended { wire::MemberState::Suspended } else { wire::MemberState::Active };
+        wire::Member {
+            subject: Some(wire::member::Subject::User(user)),
+            role_ids: grant.roles.iter().map(|role| self.role(*role)).collect(),
+            permissions: grant.permissions.iter().map(|permission| (*permission).to_owned()).collect(),
+            state: state.into(),
+            expire_time: grant.end.map(|end| self.time(end)),
+            role_expire_times: grant.role_ends.iter().map(|(role, end)| (self.role(*role), self.time(*end))).collect(),
+            ..Default::default()
+        }
+    }
+
+    /// What the model knows.
+    pub fn known(&self, model: &Model) -> View {
+        let mut view = View::new();
+        for (n, team) in &model.teams {
+            let parent = team.parent.map(|parent| self.team(parent)).unwrap_or_default();
+            let (disabled, closed) = (team.disabled, !model.closed_by(*n).is_empty());
+            view.insert(line_of_team(*n, &parent, &self.team(0), disabled, closed));
+            let (shared, exclusive, seats) = (model.shared, model.exclusive, model.seats.unwrap_or(0));
+            view.insert(format!("{n}: rules {shared} {exclusive} {seats}"));
+            view.extend(team.members.iter().map(|(who, member)| line_of_member(*n, &self.message(*who, member))));
+        }
+        for (n, role) in &model.roles {
+            let gives: BTreeSet<_> = role.gives.iter().map(|name| (*name).to_owned()).collect();
+            view.insert(line_of_role(&self.role(Role::Own(*n)), &gives, role.reaches));
+        }
+        let allowed = questions().filter(|(team, who, permission)| model.allows(*team, *who, permission));
+        view.extend(allowed.map(|(team, who, permission)| format!("{team}: {} may {permission}", person(who))));
+        view
+    }
+
+    /// What the service shows.
+    pub async fn seen(&self) -> View {
+        let mut view = View::new();
+        for team in self.existing().await {
+            let n = (0..TEAMS).find(|n| self.team(*n) == team.id).expect("a team of the program");
+            let (disabled, closed) = (team.disable_time.is_some(), !team.disabled_by_team_id.is_empty());
+            view.insert(line_of_team(n, &team.parent_team_id, &team.root_team_id, disabled, closed));
+            let policy = team.policy.clone().unwrap();
+            let shared = policy.ownership() == wire::Ownership::Shared;
+            view.insert(format!("{n}: rules {shared} {} {}", policy.exclusive_membership, policy.max_members));
+            let members = self.service().list(&team.id).await.done().members;
+            view.extend(members.iter().map(|member| line_of_member(n, member)));
+            if n == 0 {
+                view.extend(self.own_roles().await);
+            }
+        }
+        view.extend(self.allowed().await);
+        view
+    }
+
+    /// The root, if it is there, and the teams below it.
+    async fn existing(&self) -> Vec<wire::Team> {
+        let key = Some(wire::get_team_request::Key::TeamId(self.team(0)));
+        let root = match self.service().teams().get_team(wire::GetTeamRequest { key, consistency: None }).await {
+            Err(status) if error_info(&status).reason == "TEAM_NOT_FOUND" => return Vec::new(),
+            answer => answer.done().team,
+        };
+        let scope = Some(Scope::AncestorTeamId(self.team(0)));
+        let below = self.service().teams().list_teams(wire::ListTeamsRequest { scope, ..Default::default() }).await;
+        root.into_iter().chain(below.done().teams).collect()
+    }
+
+    async fn own_roles(&self) -> Vec<String> {
+        let request = wire::ListRolesRequest { team_id: self.team(0), ..Default::default() };
+        let roles = self.service().roles().list_roles(request).await.done().roles;
+        let own: Vec<_> = roles.into_iter().filter(|role| !role.system).collect();
+        assert!(own.len() <= ROLES && own.iter().all(|role| role.team_id == self.team(0)), "{own:?}");
+        let line = |role: wire::Role| {
+            line_of_role(&role.id, &role.permissions.into_iter().collect(), role.reaches_descendants)
+        };
+        own.into_iter().map(line).collect()
+    }
+
+    /// Who may do what, asked in one call.
+    async fn allowed(&self) -> Vec<String> {
+        let check = |(team, who, permission): (usize, usize, &str)| wire::AccessCheck {
+            user_id: person(who),
+            team_id: self.team(team),
+            permission: permission.to_owned(),
+        };
+        let request = wire::BatchCheckAccessRequest { checks: questions().map(check).collect(), consistency: None };
+        let results = self.service().access().batch_check_access(request).await.done().results;
+        assert_eq!(results.len(), questions().count());
+        let allowed = questions().zip(results).filter(|(_, answer)| match answer.result.as_ref().unwrap() {
+            wire::access_result::Result::Allowed(allowed) => *allowed,
+            wire::access_result::Result::Error(error) => panic!("{error:?}"),
+        });
+        allowed.map(|((team, who, permission), _)| format!("{team}: {} may {permission}", person(who))).collect()
+    }
+}
+
+fn line_of_team(n: usize, parent: &str, root: &str, disabled: bool, closed: bool) -> String {
+    format!("{n}: below {parent:?} of {root}, disabled {disabled}, closed {closed}")
+}
+
+fn line_of_role(id: &str, gives: &BTreeSet<String>, reaches: bool) -> String {
+    format!("{id} gives {gives:?} reaching {reaches}")
+}
+
+fn questions() -> impl Iterator<Item = (usize, usize, &'static str)> {
+    let pairs = (0..TEAMS).flat_map(|team| (0..PEOPLE).map(move |who| (team, who)));
+    pairs.flat_map(|(team, who)| ASKED.map(|permission| (team, who, permission)))
+}

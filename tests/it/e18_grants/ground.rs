@@ -1,0 +1,305 @@
+//! Where they act: a tree with people who hold different things in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_types::FieldMask;
+use roster_proto::v1::{self as wire, member::Subject};
+use tonic::Status;
+
+use super::acts::{Act, Call};
+use crate::support::{
+    Caller, Db, Outcome as _, TestServer,
+    scene::{create_team, create_user, user_of},
+};
+
+/// `olga` owns the root, and `ada`, `max` and `lea` are members of it; `sam` is a member of the team `child`, to which
+/// `fay` is invited. The others are nowhere yet.
+const PEOPLE: [&str; 9] = ["olga", "ada", "max", "lea", "sam", "fay", "tom", "gus", "hal"];
+
+/// What people may hold.
+const PERMISSIONS: [&str; 12] = [
+    "roster.teams.delete",
+    "roster.ownership.transfer",
+    "catalog.read",
+    "catalog.write",
+    "orders.read",
+    "roster.members.add",
+    "roster.members.update",
+    "roster.roles.update",
+    "roster.invitations.create",
+    "roster.teams.create",
+    "roster.teams.update",
+    "*",
+];
+
+/// What `max` holds, there and below.
+const MANAGER: [&str; 5] =
+    ["roster.members.*", "roster.roles.*", "roster.invitations.*", "roster.teams.create", "catalog.read"];
+/// What `lea` holds, in the root alone.
+const LOCAL: [&str; 6] = [
+    "roster.members.*",
+    "roster.roles.*",
+    "roster.invitations.*",
+    "roster.teams.create",
+    "catalog.read",
+    "catalog.write",
+];
+
+/// Who holds what in which team.
+pub type Held = BTreeSet<(&'static str, &'static str, &'static str)>;
+
+/// A server with people on it.
+pub struct Ground {
+    server: TestServer,
+}
+
+/// One tree.
+pub struct Tree<'a> {
+    server: &'a TestServer,
+    /// By name: `root`, below it `child` and `quiet`, in which nobody is, and perhaps `new`.
+    teams: BTreeMap<&'static str, String>,
+    /// By key, those that were made.
+    roles: BTreeMap<&'static str, String>,
+    /// What `fay` was invited with.
+    token: String,
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+impl Ground {
+    pub async fn new(db: Db) -> Self {
+        let server = TestServer::start(db).await;
+        for person in PEOPLE {
+            create_user(&server.service(), person).await;
+        }
+        Self { server }
+    }
+
+    pub async fn tree(&self) -> Tree<'_> {
+        let service = self.server.service();
+        let root = create_team(&service, "Root", "olga").await;
+        let mut tree = Tree {
+            server: &self.server,
+            teams: BTreeMap::from([("root", root)]),
+            roles: BTreeMap::new(),
+            token: String::new(),
+        };
+        for name in ["child", "quiet"] {
+            tree.create_team(&service, name, "root", None).await.unwrap();
+        }
+        tree.create_role(&service, "manager", &MANAGER, true).await.unwrap();
+        tree.create_role(&service, "local", &LOCAL, false).await.unwrap();
+        tree.create_role(&service, "helper", &["catalog.read"], false).await.unwrap();
+        for (team, who, role) in
+            [("root", "ada", "admin"), ("root", "max", "manager"), ("root", "lea", "local"), ("child", "sam", "helper")]
+        {
+            service.add(&tree.team(team), who, &[&tree.role(role)]).await.done();
+        }
+        let invited = service.invite(&tree.team("child"), "fay@example.com", &[&tree.role("helper")]).await.done();
+        tree.token = service.token(&tree.team("child"), &invited.invitation.unwrap().id).await;
+        tree
+    }
+}
+
+impl Tree<'_> {
+    fn team(&self, name: &str) -> String {
+        self.teams[name].clone()
+    }
+
+    /// The id of a role, or one that no role has.
+    fn role(&self, key: &str) -> String {
+        let no_such = || if key == "new" { "00000000-0000-7000-8000-000000000000" } else { key }.to_owned();
+        self.roles.get(key).cloned().unwrap_or_else(no_such)
+    }
+
+    async fn create_team(
+        &mut self,
+        by: &Caller,
+        name: &'static str,
+        parent: &str,
+        in_charge: Option<&str>,
+    ) -> Result<(), Status> {
+        let in_charge = in_charge.map(|role| wire::PersonInCharge {
+            email: "hal@example.com".to_owned(),
+            role_ids: vec![self.role(role)],
+            ..Default::default()
+        });
+        let request = wire::CreateTeamRequest {
+            name: name.to_owned(),
+            parent_team_id: self.team(parent),
+            person_in_charge: in_charge,
+            ..Default::default()
+        };
+        let made = by.teams().create_team(request).await?.into_inner();
+        let team = made.team.unwrap().id;
+        if let Some(invitation) = made.invitation {
+            self.accept(&team, &invitation.id, "hal").await;
+        }
+        self.teams.insert(name, team);
+        Ok(())
+    }
+
+    async fn accept(&self, team: &str, invitation: &str, who: &str) {
+        let service = self.server.service();
+        let token = service.token(team, invitation).await;
+        service.accept(&token, who).await.done();
+    }
+
+    async fn create_role(
+        &mut self,
+        by: &Caller,
+        key: &'static str,
+        gives: &[&str],
+        reaches: bool,
+    ) -> Result<(), Status> {
+        let role = wire::Role {
+            team_id: self.team("root"),
+            key: key.to_owned(),
+            name: key.to_owned(),
+            permissions: strings(gives),
+            reaches_descendants: reaches,
+            ..Default::default()
+        };
+        let request = wire::CreateRoleRequest { role: Some(role), ..Default::default() };
+        let made = by.roles().create_role(request).await?.into_inner();
+        self.roles.insert(key, made.role.unwrap().id);
+        Ok(())
+    }
+
+    /// Whether the call would make a second team `new`.
+    pub fn repeats(&self, act: &Act) -> bool {
+        matches!(act.call, Call::CreateTeam { .. }) && self.teams.contains_key("new")
+    }
+
+    /// Makes a call.
+    pub async fn perform(&mut self, act: &Act) -> Result<(), Status> {
+        let by = self.server.person(act.by);
+        match &act.call {
+            Call::AddMember { team, who, role } => by.add(&self.team(team), who, &[&self.role(role)]).await.map(drop),
+            Call::SetRole { team, who, role } => {
+                by.set_roles(&self.team(team), who, &[&self.role(role)]).await.map(drop)
+            }
+            Call::SetPermission { team, who, permission } => self.set_permission(&by, team, who, permission).await,
+            Call::Invite { team, role } => {
+                let team = self.team(team);
+                let invited = by.invite(&team, "gus@example.com", &[&self.role(role)]).await?.into_inner();
+                self.accept(&team, &invited.invitation.unwrap().id, "gus").await;
+                Ok(())
+            }
+            Call::CreateRole { gives, reaches } => self.create_role(&by, "new", gives, *reaches).await,
+            Call::Extend { role, with } => self.extend(&by, role, with).await,
+            Call::Reach { role } => {
+                let changed = wire::Role { reaches_descendants: true, ..self.changed(role) };
+                self.update_role(&by, changed, "reaches_descendants").await
+            }
+            Call::DeleteRole { role, replacement } => self.delete_role(&by, role, replacement).await,
+            Call::SetAccess { role } => {
+                let role_ids = vec![self.role(role)];
+                let grant = |team| wire::AccessGrant {
+                    team_id: self.team(team),
+                    role_ids: role_ids.clone(),
+                    ..Default::default()
+                };
+                let grants = ["root", "child"].map(grant).into();
+                let request = wire::SetUserAccessRequest { user_id: "tom".to_owned(), grants, ..Default::default() };
+                by.teams().set_user_access(request).await.map(drop)
+            }
+            Call::CreateTeam { parent, role } => self.create_team(&by, "new", parent, Some(role)).await,
+            Call::Accept => self.server.service().accept(&self.token, "fay").await.map(drop),
+        }
+    }
+
+    async fn set_permission(&self, by: &Caller, team: &str, who: &str, permission: &str) -> Result<(), Status> {
+        let member = wire::Member {
+            team_id: self.team(team),
+            subject: Some(Subject::User(wire::User { id: who.to_owned(), ..Default::default() })),
+            permissions: strings(&[permission]),
+            ..Default::default()
+        };
+        let request = wire::UpdateMemberRequest { member: Some(member), ..Default::default() };
+        by.teams().update_member(request).await.map(drop)
+    }
+
+    fn changed(&self, role: &str) -> wire::Role {
+        wire::Role { team_id: self.team("root"), id: self.role(role), ..Default::default() }
+    }
+
+    async fn update_role(&self, by: &Caller, role: wire::Role, path: &str) -> Result<(), Status> {
+        let update_mask = Some(FieldMask { paths: strings(&[path]) });
+        let request = wire::UpdateRoleRequest { role: Some(role), update_mask, ..Default::default() };
+        by.roles().update_role(request).await.map(drop)
+    }
+
+    async fn extend(&self, by: &Caller, role: &str, with: &str) -> Result<(), Status> {
+        let (team_id, role_id) = (self.team("root"), self.role(role));
+        let request = wire::GetRoleRequest { team_id, role_id, consistency: None };
+        let mut permissions = match self.server.service().roles().get_role(request).await {
+            Ok(found) => found.into_inner().role.unwrap().permissions,
+            Err(_) => Vec::new(),
+        };
+        permissions.push(with.to_owned());
+        self.update_role(by, wire::Role { permissions, ..self.changed(role) }, "permissions").await
+    }
+
+    async fn delete_role(&mut self, by: &Caller, role: &str, replacement: &str) -> Result<(), Status> {
+        let request = wire::DeleteRoleRequest {
+            team_id: self.team("root"),
+            role_id: self.role(role),
+            replacement_role_id: self.role(replacement),
+            ..Default::default()
+        };
+        by.roles().delete_role(request).await.map(drop)
+    }
+
+    /// Who holds what.
+    pub async fn held(&self) -> Held {
+        let asked: Vec<_> = self
+            .teams
+            .keys()
+            .flat_map(|team| PEOPLE.map(|who| (*team, who)))
+            .flat_map(|(team, who)| PERMISSIONS.map(|permission| (team, who, permission)))
+            .collect();
+        let check = |(team, who, permission): &(&str, &str, &str)| wire::AccessCheck {
+            user_id: (*who).to_owned(),
+            team_id: self.team(team),
+            permission: (*permission).to_owned(),
+        };
+        let request = wire::BatchCheckAccessRequest { checks: asked.iter().map(check).collect(), consistency: None };
+        let results = self.server.service().access().batch_check_access(request).await.done().results;
+        assert_eq!(results.len(), asked.len());
+        let allowed = |answer: &wire::AccessResult| match answer.result.as_ref().unwrap() {
+            wire::access_result::Result::Allowed(allowed) => *allowed,
+            wire::access_result::Result::Error(error) => panic!("{error:?}"),
+        };
+        asked.into_iter().zip(&results).filter(|(_, answer)| allowed(answer)).map(|(asked, _)| asked).collect()
+    }
+
+    /// Who holds what once everybody is in who was invited.
+    pub async fn held_in_the_beginning(&self) -> Held {
+        self.server.service().accept(&self.token, "fay").await.done();
+        self.held().await
+    }
+
+    /// All that decides about what happens next, whichever tree it is.
+    pub async fn view(&self) -> BTreeSet<String> {
+        let service = self.server.service();
+        let request = wire::ListRolesRequest { team_id: self.team("root"), ..Default::default() };
+        let roles = service.roles().list_roles(request).await.done().roles;
+        let keys: BTreeMap<_, _> = roles.iter().map(|role| (role.id.clone(), role.key.clone())).collect();
+        let role = |role: &wire::Role| format!("{} {:?} {}", role.key, role.permissions, role.reaches_descendants);
+        let mut view: BTreeSet<_> = roles.iter().map(role).collect();
+        for (name, team) in &self.teams {
+            let members = service.list(team).await.done().members;
+            view.extend(members.iter().map(|member| {
+                let roles: BTreeSet<_> = member.role_ids.iter().map(|id| &keys[id]).collect();
+                format!("{name} {} {roles:?} {:?}", user_of(member), member.permissions)
+            }));
+        }
+        let preview = wire::PreviewInvitationRequest { token: self.token.clone() };
+        let invited = service.invitations().preview_invitation(preview).await.done();
+        view.insert(format!("{:?} {:?}", invited.state(), invited.role_names));
+        view
+    }
+}
