@@ -325,8 +325,14 @@ pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -
     Ok(Some(member))
 }
 
-/// The user, who has to exist, and whose record nobody else changes until the transaction ends.
+/// The user, who has to exist, and whose record nobody changes until the transaction ends. Who has a home is only looked
+/// at, so that one person can be brought into many trees at once; the first one changes the record.
 pub(super) async fn known_user(work: &Work<'_>, id: &UserId) -> Result<User> {
-    let found = users::lock(work.tx, id).await?;
-    found.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
+    let missing = || Error::Missing(Missing::User(id.to_string()));
+    let found = users::get(work.tx, id).await?.ok_or_else(missing)?;
+    let held = match found.home {
+        Some(_) => users::hold(work.tx, id).await?,
+        None => users::lock(work.tx, id).await?,
+    };
+    held.ok_or_else(missing)
 }

@@ -6,7 +6,7 @@ use super::{
     Command, Error, Missing, Result, Taken, Work,
     authorize::{self, check_scope, denied},
     context::Etag,
-    members::{self, known_user, other_owners},
+    members::{self, other_owners},
 };
 use crate::{
     domain::{
@@ -113,7 +113,7 @@ impl Command for UpdateUser {
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<User> {
         check_editor::<UpdateUsers>(work, &self.id, self.team).await?;
-        let before = known_user(work, &self.id).await?;
+        let before = lock(work, &self.id).await?;
         self.etag.check(before.version)?;
         let wanted = before.patched(&self.patch);
         if wanted == before {
@@ -124,6 +124,12 @@ impl Command for UpdateUser {
         }
         change(work, before, wanted).await
     }
+}
+
+/// The user, who has to exist, and whose record this transaction is about to change.
+async fn lock(work: &Work<'_>, id: &UserId) -> Result<User> {
+    let found = users::lock(work.tx, id).await?;
+    found.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
 }
 
 async fn change(work: &mut Work<'_>, before: User, wanted: User) -> Result<User> {
@@ -158,7 +164,7 @@ impl Command for UpdateNotifications {
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<User> {
         authorize::for_self::<UpdateUsers>(work.cx, Some(&self.id))?;
-        let before = known_user(work, &self.id).await?;
+        let before = lock(work, &self.id).await?;
         self.etag.check(before.version)?;
         let set = &before.notifications;
         let notifications = Notifications {
@@ -200,7 +206,7 @@ impl Command for DeleteUser {
         let found = teams::get_many(work.tx, of_user.into_iter().chain(self.team)).await?;
         teams::lock_roots(work.tx, found.values()).await?;
         check_editor::<DeleteUsers>(work, &self.id, self.team).await?;
-        let user = known_user(work, &self.id).await?;
+        let user = lock(work, &self.id).await?;
         self.etag.check(user.version)?;
         // Read again: with the record held, nobody joins a team with it.
         for recorded in memberships::of_user(work.tx, &self.id).await? {

@@ -33,7 +33,16 @@ pub async fn get(source: &impl Source, id: &UserId) -> Result<Option<User>> {
 /// Takes the user's row until the transaction ends: from here on the changes of the record are serial, and nobody joins a
 /// team with it meanwhile. Lock teams first.
 pub async fn lock(tx: &Tx, id: &UserId) -> Result<Option<User>> {
-    let row = present().filter(Column::Id.eq(id.as_str())).lock(LockType::NoKeyUpdate);
+    take(tx, id, LockType::NoKeyUpdate).await
+}
+
+/// As [`lock`], beside others who only look at the record.
+pub async fn hold(tx: &Tx, id: &UserId) -> Result<Option<User>> {
+    take(tx, id, LockType::Share).await
+}
+
+async fn take(tx: &Tx, id: &UserId, how: LockType) -> Result<Option<User>> {
+    let row = present().filter(Column::Id.eq(id.as_str())).lock(how);
     row.one(tx.connection()).await?.map(User::try_from).transpose()
 }
 

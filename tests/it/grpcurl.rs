@@ -94,7 +94,7 @@ async fn the_lines_of_the_greeting_can_be_pasted() {
     let lines = served.process.lines();
     let lines: Vec<_> = lines.iter().filter(|line| line.trim_start().starts_with("grpcurl ")).collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
-    for (line, told) in lines.into_iter().zip(["roster.v1.TeamService", r#""id": "ada""#, r#""name": "Acme""#]) {
+    for (line, told) in lines.into_iter().zip(["roster.v1.TeamService", r#""id": "me""#, r#""name": "My team""#]) {
         let mut bash = Command::new("bash");
         bash.arg("-c").arg(format!("grpcurl() {{ \"$GRPCURL\" \"$@\"; }}\n{line}")).env("GRPCURL", parts::grpcurl());
         let output = run(bash).await;

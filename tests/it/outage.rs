@@ -59,9 +59,9 @@ async fn without_the_database_calls_say_so_and_with_it_they_work_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_goes_on_where_the_database_went_away() {
     let (s, proxy) = behind_a_proxy().await;
-    let all = s.service().events_of("", 8).await;
+    let all = s.service().events_of("", 11).await;
     let watch = |cursor: &str| WatchRequest { start: Some(Start::Cursor(cursor.to_owned())), ..Default::default() };
-    let mut stream = s.service().events().watch(watch(&all[7].position)).await.done();
+    let mut stream = s.service().events().watch(watch(&all[10].position)).await.done();
     // Something new makes it look, and it finds no database.
     s.person("ada").remove(&s.team, "carol").await.done();
     let Some(Message::Event(carol)) = stream.message().await.unwrap().unwrap().message else { panic!("no event") };

@@ -138,7 +138,7 @@ both! {
             s.service().add(&other, user, &["member"]).await.done();
             s.person("ada").remove(&s.team, user).await.done();
         }
-        let all = everything(&s.service(), 14).await;
+        let all = everything(&s.service(), 18).await;
         let mut watched = Watched::open(&s.service(), &other, BEGINNING).await.unwrap();
         let (events, checkpoint) = watched.until_checkpoint().await;
         let kinds: Vec<_> = events.iter().map(kind).collect();
@@ -150,7 +150,7 @@ both! {
 
     async fn a_quiet_stream_says_that_it_lives(db: Db) {
         let s = scene(db).await;
-        let last = everything(&s.service(), 8).await.pop().unwrap();
+        let last = everything(&s.service(), 11).await.pop().unwrap();
         let mut watched = Watched::open(&s.service(), "", after(&last.position)).await.unwrap();
         for _ in 0..3 {
             assert_eq!(watched.until_checkpoint().await, (Vec::new(), last.position.clone()));
@@ -183,7 +183,7 @@ both! {
 
     async fn a_cursor_that_is_none_is_refused(db: Db) {
         let s = scene(db).await;
-        let all = everything(&s.service(), 8).await;
+        let all = everything(&s.service(), 11).await;
         let ahead = cursor::encode(i64::try_from(all.len()).unwrap() + 1);
         for nonsense in ["nonsense", "AQAAAAAAAAAB=", &ahead] {
             let refused = Watched::open(&s.service(), "", after(nonsense)).await.err().unwrap();

@@ -124,6 +124,11 @@ impl Write {
 
     /// Whether events of these kinds, in this order, are just what it makes.
     pub fn is_made_of(&self, kinds: &[&str]) -> bool {
+        // Whoever joins a first team is at home there from then on.
+        let kinds = match (self, kinds) {
+            (Self::CreateTeam(_) | Self::AddMember(_), [rest @ .., "user_updated"]) => rest,
+            _ => kinds,
+        };
         match self {
             Self::CreateUser(_) => kinds == ["user_created"],
             Self::CreateTeam(_) => kinds == ["team_created", "member_added"],
