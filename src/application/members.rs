@@ -61,7 +61,10 @@ pub(super) async fn add(
 ) -> Result<TeamMember> {
     check_grant(work, team, by, &grant).await?;
     grant.check_ends(None, work.now)?;
-    let user = known_user(work, user).await?;
+    if by.person() == Some(user) {
+        return Err(Broken::OwnRole.into());
+    }
+    let user = joining_user(work, team, user).await?;
     if member(work, team, &user.id).await?.is_some() {
         return Err(Broken::AlreadyMember.into());
     }
@@ -325,14 +328,17 @@ pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -
     Ok(Some(member))
 }
 
-/// The user, who has to exist, and whose record nobody changes until the transaction ends. Who has a home is only looked
-/// at, so that one person can be brought into many trees at once; the first one changes the record.
+/// The user, who has to exist.
 pub(super) async fn known_user(work: &Work<'_>, id: &UserId) -> Result<User> {
-    let missing = || Error::Missing(Missing::User(id.to_string()));
-    let found = users::get(work.tx, id).await?.ok_or_else(missing)?;
-    let held = match found.home {
-        Some(_) => users::hold(work.tx, id).await?,
-        None => users::lock(work.tx, id).await?,
-    };
-    held.ok_or_else(missing)
+    let found = users::get(work.tx, id).await?;
+    found.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
+}
+
+/// A user who is about to join a team, and whose record nobody else changes until the transaction ends. Who has a home is
+/// held in common, so that one person can be brought into many trees at once; otherwise this tree becomes it.
+pub(super) async fn joining_user(work: &Work<'_>, team: &Team, id: &UserId) -> Result<User> {
+    let found = known_user(work, id).await?;
+    let settled = found.home == Some(team.root()) || has_home_elsewhere(work, team, &found).await?;
+    let held = if settled { users::hold(work.tx, id).await? } else { users::lock(work.tx, id).await? };
+    held.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
 }

@@ -6,7 +6,7 @@ use super::{
     Command, Error, Result, Work, authorize,
     consequence::{change_invitation, check_inviter},
     invitations::check_roles_exist,
-    members::{TeamMember, change, join, known_user, member},
+    members::{TeamMember, change, join, joining_user, known_user, member},
     users::CreateUser,
 };
 use crate::{
@@ -109,7 +109,7 @@ impl AcceptInvitation {
     async fn user(&self, work: &mut Work<'_>, team: &Team, invitation: &Invitation) -> Result<User> {
         match &self.accepter {
             Accepter::Known(id) => {
-                let user = known_user(work, id).await?;
+                let user = joining_user(work, team, id).await?;
                 check_address(team, invitation, &user.email)?;
                 Ok(user)
             }

@@ -8,7 +8,7 @@ use super::{
     Command, Error, Missing, Result, Work, authorize, consequence,
     context::Etag,
     invitations::CreateInvitation,
-    members::{TeamMember, join, known_user},
+    members::{TeamMember, join, joining_user},
     roles::check_below,
 };
 use crate::{
@@ -101,8 +101,8 @@ impl Command for CreateTeam {
 impl CreateTeam {
     async fn create_root(&self, work: &mut Work<'_>, policy: &TeamPolicy, owner: &UserId) -> Result<CreatedTeam> {
         authorize::for_self::<CreateTeams>(work.cx, Some(owner))?;
-        let user = known_user(work, owner).await?;
         let team = self.insert(work, Vec::new(), policy.clone(), None).await?;
+        let user = joining_user(work, &team, owner).await?;
         let grant = Grant::of_roles(BTreeSet::from([RoleId::owner()]));
         let owner = join(work, &team, user, grant, None, Source::TeamCreation, Cause::Team).await?;
         Ok(CreatedTeam { team: latest(work, team), owner: Some(owner), invitation: None })

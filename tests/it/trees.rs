@@ -336,4 +336,11 @@ both! {
         assert_eq!(s.told(&["invitation_canceled"]).await, told);
         Log::read(&s.service()).await.assert_tables_agree(&s.service()).await;
     }
+
+    async fn nobody_adds_themselves_to_a_team_below(db: Db) {
+        let s = Scene::new(db).await;
+        let below = s.person("bob").create_below(&s.team, "North").await;
+        s.person("bob").add(&below, "bob", &["member"]).await.refused(Code::FailedPrecondition, "OWN_ROLE");
+        s.person("ada").add(&below, "bob", &["member"]).await.done();
+    }
 }

@@ -195,6 +195,7 @@ impl Model {
         let mut why = Refusals::default();
         why.add(self.check_grant(by, team, &grant.roles, &grant.permissions));
         self.check_ends(None, grant, &mut why);
+        why.when(by == Some(who), "OWN_ROLE");
         if self.member(team, who).is_some() {
             why.when(true, "ALREADY_MEMBER");
         } else {
