@@ -96,10 +96,17 @@ fn expected(prefix: &str, event: &Event) -> (String, Vec<(String, String)>) {
     (subject, headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// Everything that can become of members, in 24 events.
+/// Everything that can become of members, in 23 events, none of which depends on when a mail goes out.
 async fn busy(s: &Scene) {
-    let (_, token) = s.invited("dan@example.com", &["member"]).await;
-    s.server.wait_for_mails("dan@example.com", 1).await;
+    let request = roster_proto::v1::CreateInvitationRequest {
+        team_id: s.team.clone(),
+        email: "dan@example.com".to_owned(),
+        role_ids: vec!["member".to_owned()],
+        delivery_channel: roster_proto::v1::DeliveryChannel::LinkOnly.into(),
+        ..Default::default()
+    };
+    let invitation = s.person("ada").invitations().create_invitation(request).await.done().invitation.unwrap();
+    let token = s.token(&invitation.id).await;
     s.service().accept_new(&token, "dan").await.done();
     s.person("ada").set_roles(&s.team, "carol", &["admin"]).await.done();
     s.person("ada").remove(&s.team, "bob").await.done();
@@ -114,7 +121,7 @@ both! {
         let topic = Topic::new(EventEncoding::Protobuf);
         let s = scene(db, &topic).await;
         busy(&s).await;
-        let view = view(&topic, 24).await;
+        let view = view(&topic, 23).await;
         assert_eq!(view.members(&s.team), s.members().await);
         assert_eq!(view.members(&s.team), ["ada admin", "carol admin+owner", "dan member"]);
         assert_eq!(view.teams.keys().filter(|team| !team.is_empty()).collect::<Vec<_>>(), [&s.team]);
@@ -192,10 +199,10 @@ both! {
             s.person("carol").remove(&s.team, "bob").await.done();
         }
         // Who asks here need not wait for the broker.
-        assert_eq!(s.service().events_of("", 84).await.len(), 84);
+        assert_eq!(s.service().events_of("", 83).await.len(), 83);
 
         broker.start();
-        assert_eq!(view(&topic, 84).await.members(&s.team), ["ada admin", "carol admin+owner", "dan member"]);
-        assert_eq!(topic.count().await, 84);
+        assert_eq!(view(&topic, 83).await.members(&s.team), ["ada admin", "carol admin+owner", "dan member"]);
+        assert_eq!(topic.count().await, 83);
     }
 }
