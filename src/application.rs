@@ -19,6 +19,7 @@ pub mod queries;
 pub mod respond;
 pub mod revision;
 pub mod roles;
+mod standing;
 pub mod store;
 pub mod suspension;
 pub mod teams;

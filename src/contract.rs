@@ -130,6 +130,13 @@ fn payload(change: &Change) -> wire::event::Payload {
                 InvitationChange::DeliveryFailed => {
                     Payload::InvitationDeliveryFailed(wire::InvitationDeliveryFailed { before, after })
                 }
+                InvitationChange::DeliveryRequested => {
+                    Payload::InvitationDeliveryRequested(wire::InvitationDeliveryRequested { after })
+                }
+                InvitationChange::RenewalRequested => {
+                    Payload::InvitationRenewalRequested(wire::InvitationRenewalRequested { after })
+                }
+                InvitationChange::Deleted => Payload::InvitationDeleted(wire::InvitationDeleted { before }),
             }
         }
         Change::RoleCreated(after) => Payload::RoleCreated(wire::RoleCreated { after: Some(role(after)) }),

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod address_list;
 pub mod cursor;
 pub mod email;
 pub mod event;
@@ -29,6 +30,7 @@ pub mod text;
 pub mod user;
 
 pub use actor::{Actor, Principal};
+pub use address_list::AddressList;
 pub use email::Email;
 pub use event::{Cause, Change, Event, Subject};
 pub use id::{EventId, InvitationId, RoleId, TeamId, UserId, Version};
@@ -43,7 +45,7 @@ pub use team::Team;
 pub use user::User;
 
 /// Why a value is refused: one sentence for people, without the value itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
 #[error("{0}")]
 pub struct Invalid(pub std::borrow::Cow<'static, str>);
 

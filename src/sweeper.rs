@@ -1,4 +1,4 @@
-//! Tells of what has run out: memberships, and roles that were held for a time.
+//! Tells of what has run out: memberships, roles that were held for a time, and invitations.
 //!
 //! What has run out gives nothing from that moment on, for every decision looks at the clock. The sweeper only has it
 //! recorded, so that the event comes at the moment and not with the next change. Every instance sweeps; whoever comes
@@ -9,22 +9,22 @@ use std::time::Duration;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    application::{Context, Store, WriteOptions, expiry::SettleMember},
+    application::{Command, Context, Store, WriteOptions, expiry::SettleMember, invitations::SettleInvitation},
     domain::Principal,
     env::Env,
     lifecycle::spawn_essential,
-    repository::{Database, members},
+    repository::{Database, invitations, members},
 };
 
 /// How often to look. Two look-ups in small indexes are nearly nothing, and an event comes at most this much late.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many memberships are settled before the next look.
+/// How many memberships, and how many invitations, are settled before the next look.
 const BATCH: u64 = 100;
 
 /// Sweeps until it is told to stop.
 #[derive(Debug)]
 pub struct Sweeper {
-    /// Where memberships stand.
+    /// Where they stand.
     pub database: Database,
     /// Records their end.
     pub store: Store,
@@ -58,14 +58,19 @@ impl Sweeper {
     }
 
     async fn turn(&self) -> crate::application::Result<()> {
-        for (team, user) in members::overdue(&self.database.reader(), self.env.now(), BATCH).await? {
-            let cx = Context {
-                principal: Principal::system("expiry"),
-                call_id: self.env.id().to_string(),
-                traceparent: None,
-            };
-            self.store.write(&cx, WriteOptions::default(), SettleMember { team, user }).await?;
+        let reader = self.database.reader();
+        for (team, user) in members::overdue(&reader, self.env.now(), BATCH).await? {
+            self.settle(SettleMember { team, user }).await?;
+        }
+        for (team, invitation) in invitations::overdue(&reader, self.env.now(), BATCH).await? {
+            self.settle(SettleInvitation { team, invitation }).await?;
         }
         Ok(())
+    }
+
+    async fn settle(&self, command: impl Command) -> crate::application::Result<()> {
+        let call_id = self.env.id().to_string();
+        let cx = Context { principal: Principal::system("expiry"), call_id, traceparent: None };
+        self.store.write(&cx, WriteOptions::default(), command).await.map(drop)
     }
 }

@@ -2,18 +2,9 @@
 
 use super::{Result, Work};
 use crate::{
-    domain::{Broken, Email, Team, User},
-    repository::{members, teams},
+    domain::{Broken, Team, User, member::Source},
+    repository::{invitations, members, teams},
 };
-
-/// Whether this address may be invited: its domain is admitted, and the rules would let whoever has it in.
-pub(super) async fn check_address(work: &Work<'_>, team: &Team, email: &Email, user: Option<&User>) -> Result<()> {
-    team.policy.check_domain(email)?;
-    match user {
-        Some(user) => check_user(work, team, user).await,
-        None => Ok(()),
-    }
-}
 
 /// Whether this person, who is no member of the team, may become one.
 pub(super) async fn check_user(work: &Work<'_>, team: &Team, user: &User) -> Result<()> {
@@ -27,12 +18,20 @@ pub(super) async fn check_user(work: &Work<'_>, team: &Team, user: &User) -> Res
     Ok(())
 }
 
-/// Whether one more member has a seat.
-pub(super) async fn check_seat(work: &Work<'_>, team: &Team) -> Result<()> {
-    if team.policy.max_members.is_some() {
-        team.policy.check_seat(members::count(work.tx, team.id, work.now).await?)?;
+/// Whether this person has a seat: who was invited took one with the invitation, and everybody else needs one that no open
+/// invitation holds.
+pub(super) async fn check_seat(work: &Work<'_>, team: &Team, user: &User, source: Source) -> Result<()> {
+    if team.policy.max_members.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let members = members::count(work.tx, team.id, work.now).await?;
+    let held = match source {
+        Source::Invitation => 0,
+        Source::Direct | Source::TeamCreation => {
+            invitations::count_open(work.tx, team.id, Some(&user.email), work.now).await?
+        }
+    };
+    Ok(team.policy.check_seat(members + held)?)
 }
 
 /// Whether the person is at home in another tree that is still there.

@@ -89,7 +89,7 @@ pub(super) async fn join(
     cause: Cause,
 ) -> Result<TeamMember> {
     admission::check_user(work, team, &user).await?;
-    admission::check_seat(work, team).await?;
+    admission::check_seat(work, team, &user, source).await?;
     let external = has_home_elsewhere(work, team, &user).await?;
     let slot = work.tx.next(team.id);
     let Grant { roles, role_expire_times, permissions, expire_time } = grant;
@@ -110,6 +110,7 @@ pub(super) async fn join(
     member.check_owner_stays()?;
     members::insert(work.tx, &member, &user).await?;
     work.tx.record(slot, cause, Change::MemberAdded(member.clone()));
+    consequence::of_joining(work, team, &user, cause).await?;
     let user = if external { user } else { settle_down(work, team, user, cause).await? };
     Ok(TeamMember { member, user })
 }

@@ -4,6 +4,7 @@ mod access;
 mod events;
 mod invitations;
 mod members;
+mod received;
 mod teams;
 
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use crate::{
 
 pub use access::Check;
 pub use events::{EventPage, Start};
-pub use invitations::{Link, Preview};
+pub use invitations::Link;
+pub use received::Preview;
 pub use teams::{Below, TeamOf};
 
 /// The way to read.

@@ -1,20 +1,25 @@
-//! Answering: the invited person's side of an invitation. The token shows that they may.
+//! Answering: the invited person's side of an invitation. The token shows that they may, or the invited address does when
+//! it is known to be theirs.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Error, Result, Work, authorize,
-    consequence::{change_invitation, check_inviter},
-    invitations::check_roles_exist,
+    Command, Error, Missing, Result, Work, authorize,
+    consequence::{change_invitation, close},
+    invitations::request_renewal,
     members::{TeamMember, change, join, joining_user, known_user, member},
     users::CreateUser,
 };
 use crate::{
     domain::{
-        Broken, Cause, Email, Invitation, Team, User, UserId,
+        Broken, Cause, Email, Invitation, InvitationId, Team, TeamId, User, UserId,
         event::InvitationChange,
+        invitation::Offer,
         link::Claim,
-        member::{Grant, Source},
+        member::Source,
         permission::RespondInvitations,
         text::DisplayName,
         user::Profile,
@@ -22,11 +27,20 @@ use crate::{
     repository::{invitations, teams},
 };
 
+/// Which invitation is answered.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub enum Named {
+    /// That of a link, by what its verified token claims.
+    Link(Claim),
+    /// That with this id, if it is addressed to the verified address of who answers.
+    Id(InvitationId),
+}
+
 /// Accepts an invitation.
 #[derive(Debug, Serialize)]
 pub struct AcceptInvitation {
-    /// What the verified token claims.
-    pub claim: Claim,
+    /// Which.
+    pub invitation: Named,
     /// Who accepts.
     pub accepter: Accepter,
 }
@@ -56,6 +70,13 @@ impl Accepter {
             Self::New { id, .. } => id.as_ref(),
         }
     }
+
+    fn known(&self) -> Option<&UserId> {
+        match self {
+            Self::Known(id) => Some(id),
+            Self::New { .. } => None,
+        }
+    }
 }
 
 /// An accepted invitation.
@@ -63,8 +84,10 @@ impl Accepter {
 pub struct Accepted {
     /// The invitation.
     pub invitation: Invitation,
-    /// The membership it gave.
+    /// The membership that it gave in the team that invites.
     pub member: TeamMember,
+    /// Those that it gave in other teams.
+    pub others: Vec<TeamMember>,
 }
 
 impl Command for AcceptInvitation {
@@ -73,21 +96,19 @@ impl Command for AcceptInvitation {
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<Accepted> {
         authorize::for_self::<RespondInvitations>(work.cx, self.accepter.id())?;
-        let (team, before) = lock_claimed(work, self.claim).await?;
-        if let Some(answer) = self.answer_again(work, &team, &before).await? {
+        let (held, before) = lock_named(work, self.invitation, self.accepter.known()).await?;
+        if let Some(answer) = self.answer_again(work, &held, &before).await? {
             return Ok(answer);
         }
-        before.check_open(work.now)?;
-        if let Some(team) = team.disabled_by {
-            return Err(Broken::TeamDisabled { team }.into());
+        work.standing().check(&before, &held.0).await?;
+        let user = self.user(work, held.inviting(&before)?, &before).await?;
+        // Nobody gives themselves anything, not even what they hold.
+        if before.inviter.as_ref() == Some(&user.id) {
+            return Err(Broken::OwnRole.into());
         }
-        check_roles_exist(work, &team, &before).await?;
-        check_inviter(work, &team, &before).await?;
-        let user = self.user(work, &team, &before).await?;
         let after = before.clone().accept(user.id.clone(), work.now)?;
         let after = change_invitation(work, InvitationChange::Accepted, Cause::Direct, before, after).await?;
-        let member = admit(work, &team, user, &after).await?;
-        Ok(Accepted { invitation: after, member })
+        held.admit(work, user, after).await
     }
 }
 
@@ -96,13 +117,18 @@ impl AcceptInvitation {
     async fn answer_again(
         &self,
         work: &mut Work<'_>,
-        team: &Team,
+        held: &Held,
         invitation: &Invitation,
     ) -> Result<Option<Accepted>> {
         let Some(by) = invitation.accepted_by().filter(|by| Some(*by) == self.accepter.id()) else { return Ok(None) };
-        let Some(member) = member(work, team, by).await? else { return Ok(None) };
         let user = known_user(work, by).await?;
-        Ok(Some(Accepted { invitation: invitation.clone(), member: TeamMember { member, user } }))
+        let mut members = BTreeMap::new();
+        for team in held.0.values() {
+            let found = member(work, team, by).await?;
+            members.extend(found.map(|member| (team.id, TeamMember { member, user: user.clone() })));
+        }
+        let Some(member) = members.remove(&invitation.team_id) else { return Ok(None) };
+        Ok(Some(Accepted { invitation: invitation.clone(), member, others: members.into_values().collect() }))
     }
 
     /// The user who accepts, recorded if they are new.
@@ -133,8 +159,10 @@ impl AcceptInvitation {
 /// Declines an invitation.
 #[derive(Debug, Serialize)]
 pub struct DeclineInvitation {
-    /// What the verified token claims.
-    pub claim: Claim,
+    /// Which.
+    pub invitation: Named,
+    /// Who declines; needed only where the invitation is named by its id.
+    pub user: Option<UserId>,
 }
 
 impl Command for DeclineInvitation {
@@ -142,23 +170,97 @@ impl Command for DeclineInvitation {
     type Answer = Invitation;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<Invitation> {
-        authorize::check_scope::<RespondInvitations>(&work.cx.principal)?;
-        let (_, before) = lock_claimed(work, self.claim).await?;
+        match self.invitation {
+            Named::Link(_) => authorize::check_scope::<RespondInvitations>(&work.cx.principal)?,
+            Named::Id(_) => authorize::for_self::<RespondInvitations>(work.cx, self.user.as_ref())?,
+        }
+        let (_, before) = lock_named(work, self.invitation, self.user.as_ref()).await?;
         let after = before.clone().decline(work.now)?;
         change_invitation(work, InvitationChange::Declined, Cause::Direct, before, after).await
     }
 }
 
-/// Takes the row of the team whose invitation a token claims, and reads the invitation under that lock.
-async fn lock_claimed(work: &mut Work<'_>, claim: Claim) -> Result<(Team, Invitation)> {
-    let named = invitations::get_any(work.tx, claim.invitation).await?.ok_or(Error::TokenInvalid)?;
-    // The invitations of a deleted team were canceled with it.
-    let team = teams::lock(work.tx, named.team_id).await?.ok_or(Broken::InvitationCanceled)?;
-    let invitation = invitations::get(work.tx, team.id, claim.invitation).await?.ok_or(Error::TokenInvalid)?;
-    if invitation.link_version != claim.link_version {
-        return Err(Error::TokenInvalid);
+/// Asks for a new invitation in place of one that ran out.
+#[derive(Debug, Serialize)]
+pub struct RequestNewInvitation {
+    /// What the verified token claims.
+    pub claim: Claim,
+}
+
+impl Command for RequestNewInvitation {
+    const NAME: &'static str = "RequestNewInvitation";
+    /// When the request was made that was passed on.
+    type Answer = DateTime<Utc>;
+
+    async fn execute(&self, work: &mut Work<'_>) -> Result<DateTime<Utc>> {
+        authorize::check_scope::<RespondInvitations>(&work.cx.principal)?;
+        let (held, before) = lock_named(work, Named::Link(self.claim), None).await?;
+        let Some(_) = before.clone().request_renewal(work.now)? else {
+            return Ok(before.renewal_request_time.unwrap_or(work.now));
+        };
+        if before.clone().expire(work.now).is_some() {
+            close(work, vec![before], Cause::Expiry).await?;
+        }
+        let (_, before) = lock_named(work, Named::Link(self.claim), None).await?;
+        request_renewal(work, held.inviting(&before)?, before.clone()).await?;
+        Ok(work.now)
     }
-    Ok((team, invitation))
+}
+
+/// The teams of an invitation that are there, all of them held.
+struct Held(BTreeMap<TeamId, Team>);
+
+/// Takes the rows of the teams of the invitation that is named, and reads it under that lock.
+async fn lock_named(work: &mut Work<'_>, named: Named, user: Option<&UserId>) -> Result<(Held, Invitation)> {
+    let id = match named {
+        Named::Link(claim) => claim.invitation,
+        Named::Id(id) => id,
+    };
+    let missing = || match named {
+        Named::Link(_) => Error::TokenInvalid,
+        Named::Id(_) => Error::Missing(Missing::Invitation(id.to_string())),
+    };
+    let found = invitations::get_any(work.tx, id).await?.ok_or_else(missing)?;
+    if let Named::Id(_) = named {
+        check_addressed(work, &found, user).await?;
+    }
+    // The invitations of a deleted team were canceled with it.
+    let team = teams::lock(work.tx, found.team_id).await?.ok_or(Broken::InvitationCanceled)?;
+    let invitation = match named {
+        Named::Link(_) => invitations::get_any(work.tx, id).await?,
+        Named::Id(_) => invitations::get(work.tx, team.id, id).await?,
+    };
+    let invitation = invitation.ok_or_else(missing)?;
+    if let Named::Link(claim) = named {
+        check_alive(&invitation, claim)?;
+    }
+    let mut held = BTreeMap::from([(team.id, team)]);
+    for id in invitation.teams().filter(|id| *id != invitation.team_id) {
+        held.extend(teams::lock(work.tx, id).await?.map(|team| (id, team)));
+    }
+    Ok((Held(held), invitation))
+}
+
+/// Links of other versions are dead. One that was replaced says so, for its holder has a newer one.
+pub(super) fn check_alive(invitation: &Invitation, claim: Claim) -> Result<()> {
+    match claim.link_version.cmp(&invitation.link_version) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(Broken::LinkReplaced.into()),
+        std::cmp::Ordering::Greater => Err(Error::TokenInvalid),
+    }
+}
+
+/// Whether the invitation is addressed to this person, by an address that is known to be theirs. To anybody else it is not
+/// there.
+async fn check_addressed(work: &Work<'_>, invitation: &Invitation, user: Option<&UserId>) -> Result<()> {
+    let user = match user {
+        Some(id) => Some(known_user(work, id).await?),
+        None => None,
+    };
+    match user.filter(|user| user.email_verified && user.email == invitation.email) {
+        Some(_) => Ok(()),
+        None => Err(Error::Missing(Missing::Invitation(invitation.id.to_string()))),
+    }
 }
 
 fn check_address(team: &Team, invitation: &Invitation, email: &Email) -> Result<()> {
@@ -168,13 +270,40 @@ fn check_address(team: &Team, invitation: &Invitation, email: &Email) -> Result<
     Ok(())
 }
 
-/// Gives what the invitation grants: to a new member just that, to an existing one in addition.
-async fn admit(work: &mut Work<'_>, team: &Team, user: User, invitation: &Invitation) -> Result<TeamMember> {
+impl Held {
+    /// The team that invites.
+    fn inviting(&self, invitation: &Invitation) -> Result<&Team> {
+        self.0.get(&invitation.team_id).ok_or_else(|| Broken::InvitationCanceled.into())
+    }
+
+    /// Gives what the invitation grants, in all of its teams.
+    async fn admit(&self, work: &mut Work<'_>, mut user: User, invitation: Invitation) -> Result<Accepted> {
+        let mut members = BTreeMap::new();
+        for (id, offer) in &invitation.grants {
+            let team = self.0.get(id).ok_or(Broken::InvitationCanceled)?;
+            let admitted = admit(work, team, user, &invitation, offer).await?;
+            user = admitted.user.clone();
+            members.insert(*id, admitted);
+        }
+        let member = members.remove(&invitation.team_id);
+        let member = member.ok_or_else(|| Error::Defect("an invitation grants nothing in its team".to_owned()))?;
+        Ok(Accepted { invitation, member, others: members.into_values().collect() })
+    }
+}
+
+/// Gives what an invitation grants in one team: to a new member just that, to an existing one in addition.
+async fn admit(
+    work: &mut Work<'_>,
+    team: &Team,
+    user: User,
+    invitation: &Invitation,
+    offer: &Offer,
+) -> Result<TeamMember> {
     let Some(before) = member(work, team, &user.id).await? else {
-        let (grant, by) = (Grant::of_roles(invitation.roles().clone()), invitation.inviter.clone());
-        return join(work, team, user, grant, by, Source::Invitation, Cause::Invitation).await;
+        let by = invitation.inviter.clone();
+        return join(work, team, user, offer.grant(), by, Source::Invitation, Cause::Invitation).await;
     };
-    let wanted = before.joined_by(invitation.roles());
+    let wanted = before.joined_by(offer);
     if wanted == before {
         return Ok(TeamMember { member: before, user });
     }

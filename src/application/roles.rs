@@ -136,6 +136,8 @@ impl Command for UpdateRole {
         roles::update(work.tx, &after, &custom).await?;
         let step = Step { before: before.clone(), after: after.clone() };
         work.tx.record(slot, Cause::Direct, Change::RoleUpdated(step));
+        // Who invited to it may not hold what it gives now.
+        consequence::of_doubt(work, invited, Cause::Role).await?;
         if gives_less(&before, &after) {
             for holder in holders {
                 let of = work.hold(holder.team_id).await?;
@@ -225,13 +227,14 @@ impl DeleteRole {
     ) -> Result<()> {
         for before in invited {
             let mut after = before.clone();
-            for granted in after.grants.values_mut() {
-                if granted.remove(&self.role) {
-                    granted.insert(replacement.clone());
+            for offer in after.grants.values_mut() {
+                if offer.roles.remove(&self.role) {
+                    offer.roles.insert(replacement.clone());
                 }
             }
             let (change, cause) = (InvitationChange::Updated, Cause::Role);
-            consequence::change_invitation(work, change, cause, before, after).await?;
+            let after = consequence::change_invitation(work, change, cause, before, after).await?;
+            consequence::of_doubt(work, vec![after], cause).await?;
         }
         for before in holders {
             let of = work.hold(before.team_id).await?;
@@ -299,7 +302,7 @@ async fn settled_holders(work: &mut Work<'_>, role: &RoleId) -> Result<Vec<Membe
 
 /// Whether somebody holds the role below the root, or is invited to it there.
 fn is_below(root: &Team, holders: &[Member], invited: &[Invitation]) -> bool {
-    let invited = invited.iter().map(|invitation| invitation.team_id);
+    let invited = invited.iter().flat_map(Invitation::teams);
     holders.iter().map(|holder| holder.team_id).chain(invited).any(|team| team != root.id)
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Allowed, Context, Error, Result, Revision, WriteOptions, authorize};
+use super::{Allowed, Context, Error, Result, Revision, WriteOptions, authorize, standing::Standing};
 use crate::{
     domain::{Event, EventId, Roles, Team, TeamId, permission::Permission},
     env::Env,
@@ -58,6 +58,11 @@ impl Work<'_> {
     /// A new id.
     pub fn id(&self) -> Uuid {
         self.env.id()
+    }
+
+    /// Whether invitations still stand, in this transaction.
+    pub(super) fn standing(&self) -> Standing<'_, Tx> {
+        Standing { source: &*self.tx, system: self.roles, now: self.now }
     }
 
     /// Takes the team's row and authorizes the caller: from here on the team's changes are serial.

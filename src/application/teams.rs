@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Command, Error, Missing, Result, Work, authorize, consequence,
     context::Etag,
-    invitations::CreateInvitation,
+    invitations::{Invite, Offering, send_one},
     members::{TeamMember, join, joining_user},
     roles::check_below,
 };
@@ -16,7 +16,7 @@ use crate::{
         Authority, Broken, Cause, Change, Email, Invitation, RoleId, Team, TeamId, TeamPolicy, UserId, Version,
         access::Holdings,
         event::Step,
-        invitation::Channel,
+        invitation::{Channel, Offer, Offers},
         label::Labels,
         member::{Grant, Source},
         permission::{CreateInvitations, CreateTeams, DeleteTeams, DisableTeams, UpdateTeams},
@@ -123,15 +123,16 @@ impl CreateTeam {
         let by = authority_below(allowed.authority());
         check_below::<CreateInvitations>(allowed.authority(), &parent)?;
         authorize::check_scope::<CreateInvitations>(&work.cx.principal)?;
-        let invite = CreateInvitation {
+        let offering = Offering {
             team: team.id,
-            email: email.clone(),
-            roles: roles.clone(),
+            grants: Offers::from([(team.id, Offer::of_roles(roles.clone()))]),
             message: message.clone(),
             metadata: Labels::default(),
+            locale: None,
             channel: *channel,
         };
-        let invitation = invite.send(work, &team, &by).await?;
+        let invite = Invite::of_new_team(work, team.clone(), by, &offering.grants).await?;
+        let invitation = send_one(work, &invite, &offering, email).await?;
         Ok(CreatedTeam { team: latest(work, team), owner: None, invitation: Some(invitation) })
     }
 
@@ -318,7 +319,7 @@ impl Command for DeleteTeam {
 }
 
 async fn delete(work: &mut Work<'_>, team: Team) -> Result<()> {
-    let pending = invitations::all_pending(work.tx, team.id).await?;
+    let pending = invitations::all_granting(work.tx, team.id).await?;
     consequence::close(work, pending, Cause::Team).await?;
     loop {
         let page = members::all(work.tx, team.id, DELETE_BATCH).await?;

@@ -7,7 +7,7 @@ use roster_proto::events::v1 as wire;
 
 use crate::domain::{
     Invitation, Member, Role, RoleId, Team, TeamPolicy, User,
-    invitation::State,
+    invitation::{DeliveryState, State},
     member::State as MemberState,
     policy::{Ownership, ProfileEditing},
 };
@@ -45,6 +45,7 @@ fn with_policy(state: wire::TeamState, policy: &TeamPolicy) -> wire::TeamState {
         exclusive_membership: policy.exclusive_membership,
         allow_external_members: policy.allow_external_members,
         admins_edit_profiles: policy.profile_editing == ProfileEditing::Admins,
+        invitee_roles_editable: policy.invitee_roles_editable,
         ..state
     }
 }
@@ -83,20 +84,34 @@ pub(super) fn invitation(invitation: &Invitation) -> wire::InvitationState {
         State::Canceled { .. } => wire::InvitationStatus::Canceled,
         State::Expired => wire::InvitationStatus::Expired,
     };
-    let grants = invitation.grants.iter();
+    let delivery = &invitation.delivery;
+    let delivery_status = match delivery.state {
+        DeliveryState::None => wire::DeliveryStatus::Unspecified,
+        DeliveryState::Queued => wire::DeliveryStatus::Queued,
+        DeliveryState::Sent => wire::DeliveryStatus::Sent,
+        DeliveryState::Failed => wire::DeliveryStatus::Failed,
+        DeliveryState::Bounced => wire::DeliveryStatus::Bounced,
+    };
+    let grants = invitation.grants.iter().map(|(team, offer)| wire::GrantState {
+        team_id: team.to_string(),
+        role_ids: role_ids(&offer.roles),
+        permissions: offer.permissions.iter().map(ToString::to_string).collect(),
+    });
     wire::InvitationState {
         invitation_id: invitation.id.to_string(),
         email: invitation.email.to_string(),
-        grants: grants
-            .map(|(team, roles)| wire::GrantState { team_id: team.to_string(), role_ids: role_ids(roles) })
-            .collect(),
+        grants: grants.collect(),
         status: status.into(),
         inviter_user_id: text(invitation.inviter.as_ref()),
         metadata: invitation.metadata.as_map().clone(),
         expire_time: Some(timestamp(invitation.expire_time)),
         accepted_user_id: text(invitation.accepted_by()),
-        send_count: i32::try_from(invitation.delivery.send_count).unwrap_or(i32::MAX),
-        delivery_error: invitation.delivery.last_error.clone().unwrap_or_default(),
+        send_count: i32::try_from(delivery.send_count).unwrap_or(i32::MAX),
+        delivery_error: delivery.last_error.clone().unwrap_or_default(),
+        delivery_id: text(delivery.id.as_ref()),
+        delivery_status: delivery_status.into(),
+        locale: text(invitation.locale.as_ref()),
+        message: invitation.message.to_string(),
     }
 }
 

@@ -133,7 +133,7 @@ pub enum Change {
 pub enum InvitationChange {
     /// Its mail was taken by the mail server.
     Sent,
-    /// It was extended or revived.
+    /// It was changed, extended or revived.
     Updated,
     /// It was accepted.
     Accepted,
@@ -143,8 +143,14 @@ pub enum InvitationChange {
     Canceled,
     /// It was found to have run out.
     Expired,
-    /// Its mail was refused for good or given up.
+    /// Its mail was refused for good, given up, or came back.
     DeliveryFailed,
+    /// An outside mailer is asked to send its mail.
+    DeliveryRequested,
+    /// The holder of its link asks for a new one, after it ran out.
+    RenewalRequested,
+    /// It was taken off the list.
+    Deleted,
 }
 
 impl Change {
@@ -172,6 +178,9 @@ impl Change {
                 InvitationChange::Canceled => "invitation_canceled",
                 InvitationChange::Expired => "invitation_expired",
                 InvitationChange::DeliveryFailed => "invitation_delivery_failed",
+                InvitationChange::DeliveryRequested => "invitation_delivery_requested",
+                InvitationChange::RenewalRequested => "invitation_renewal_requested",
+                InvitationChange::Deleted => "invitation_deleted",
             },
             Self::RoleCreated(_) => "role_created",
             Self::RoleUpdated(_) => "role_updated",

@@ -1,11 +1,16 @@
 //! The life of an invitation: pending, then exactly one end.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod delivery;
+mod offer;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::{Broken, Email, InvitationId, RoleId, TeamId, UserId, Version, label::Labels, text::Message};
+use super::{Broken, Email, InvitationId, TeamId, UserId, Version, label::Labels, profile::Locale, text::Message};
+
+pub use delivery::{Channel, Delivery, DeliveryState, Outcome};
+pub use offer::{InvitationPatch, Offer, Offers};
 
 /// An offer to an address to join teams of one tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,16 +21,19 @@ pub struct Invitation {
     pub team_id: TeamId,
     /// The address.
     pub email: Email,
-    /// What accepting gives, by team.
-    pub grants: BTreeMap<TeamId, BTreeSet<RoleId>>,
+    /// What accepting gives, by team; the team that invites is one of them.
+    pub grants: Offers,
     /// The recorded state. Ask [`Invitation::state_at`] whether a pending one is still open.
     pub state: State,
     /// Which link is alive: links of other versions are dead.
     pub link_version: u32,
-    /// The person who invited; `None` when a service did.
+    /// The person who answers for what it grants: who invited, or sent it again or changed its grants since. `None` when
+    /// a service did.
     pub inviter: Option<UserId>,
     /// The inviter's words.
     pub message: Message,
+    /// The language of its mails.
+    pub locale: Option<Locale>,
     /// The caller's data.
     pub metadata: Labels,
     /// When it was created.
@@ -34,6 +42,8 @@ pub struct Invitation {
     pub expire_time: DateTime<Utc>,
     /// How it is delivered.
     pub delivery: Delivery,
+    /// When the holder of its link asked for a new one last, after it had run out.
+    pub renewal_request_time: Option<DateTime<Utc>>,
     /// The version of the team that changed it last.
     pub changed: Version,
 }
@@ -64,65 +74,8 @@ pub enum State {
     Expired,
 }
 
-/// How the link reaches the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Channel {
-    /// By a mail that Roster sends.
-    Email,
-    /// By the caller's own hand.
-    LinkOnly,
-}
-
-/// How far the latest mail came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeliveryState {
-    /// Nothing to send.
-    None,
-    /// Waiting.
-    Queued,
-    /// Taken by the mail server.
-    Sent,
-    /// Refused for good, or given up.
-    Failed,
-}
-
-/// How an invitation is delivered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// How the link reaches the person.
-    pub channel: Channel,
-    /// How far the latest mail came.
-    pub state: DeliveryState,
-    /// How often the latest mail was tried.
-    pub attempts: u32,
-    /// What the mail server said last when it did not take it.
-    pub last_error: Option<String>,
-    /// When a mail was taken last.
-    pub last_sent_time: Option<DateTime<Utc>>,
-    /// How many mails were taken.
-    pub send_count: u32,
-}
-
-impl Delivery {
-    /// A delivery that has not begun.
-    pub fn new(channel: Channel) -> Self {
-        Self {
-            channel,
-            state: Self::initial_state(channel),
-            attempts: 0,
-            last_error: None,
-            last_sent_time: None,
-            send_count: 0,
-        }
-    }
-
-    fn initial_state(channel: Channel) -> DeliveryState {
-        match channel {
-            Channel::Email => DeliveryState::Queued,
-            Channel::LinkOnly => DeliveryState::None,
-        }
-    }
-}
+/// How long after a request for a new invitation another one tells the inviter again.
+const RENEWAL_PAUSE: TimeDelta = TimeDelta::days(1);
 
 impl Invitation {
     /// Where the invitation stands at `now`: the clock decides about expiry, whatever is recorded.
@@ -150,10 +103,9 @@ impl Invitation {
         }
     }
 
-    /// The roles granted in the team that invites.
-    pub fn roles(&self) -> &BTreeSet<RoleId> {
-        const NONE: &BTreeSet<RoleId> = &BTreeSet::new();
-        self.grants.get(&self.team_id).unwrap_or(NONE)
+    /// The teams that it grants something in.
+    pub fn teams(&self) -> impl Iterator<Item = TeamId> + '_ {
+        self.grants.keys().copied()
     }
 
     /// Fails with the reason why it is closed, if it is.
@@ -191,44 +143,39 @@ impl Invitation {
         ran_out.then_some(Self { state: State::Expired, ..self })
     }
 
-    /// Open for `ttl` from `now` on and on its way again. An open one keeps its link; an expired one gets a new link,
-    /// so that the old one stays dead.
-    pub fn resend(self, ttl: TimeDelta, now: DateTime<Utc>) -> Result<Self, Broken> {
+    /// Open for `ttl` from `now` on and on its way again, with `mail`; whoever sends it answers for it from now on. An
+    /// open one keeps its link; an expired one gets a new link, so that the old one stays dead.
+    pub fn resend(
+        self,
+        inviter: Option<UserId>,
+        ttl: TimeDelta,
+        mail: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Broken> {
         let link_version = match self.check_open(now) {
             Ok(()) => self.link_version,
             Err(Broken::InvitationExpired) => self.link_version + 1,
             Err(closed) => return Err(closed),
         };
-        let state = Delivery::initial_state(self.delivery.channel);
-        let delivery = Delivery { state, attempts: 0, last_error: None, ..self.delivery };
-        Ok(Self { state: State::Pending, link_version, expire_time: now + ttl, delivery, ..self })
+        let (expire_time, delivery) = (now + ttl, self.delivery.again(mail));
+        Ok(Self { state: State::Pending, link_version, inviter, expire_time, delivery, ..self })
     }
 
-    /// Its mail was taken by the mail server.
-    pub fn sent(self, attempts: u32, now: DateTime<Utc>) -> Self {
-        let delivery = Delivery {
-            state: DeliveryState::Sent,
-            attempts,
-            last_error: None,
-            last_sent_time: Some(now),
-            send_count: self.delivery.send_count + 1,
-            ..self.delivery
-        };
-        Self { delivery, ..self }
-    }
-
-    /// Its mail was not taken and will not be tried again.
-    pub fn delivery_failed(self, attempts: u32, error: String) -> Self {
-        let delivery = Delivery { state: DeliveryState::Failed, attempts, last_error: Some(error), ..self.delivery };
-        Self { delivery, ..self }
+    /// The holder of its link asks for a new one: only when it has run out. `None` when they asked a moment ago.
+    pub fn request_renewal(self, now: DateTime<Utc>) -> Result<Option<Self>, Broken> {
+        match self.check_open(now) {
+            Ok(()) => return Err(Broken::InvitationOpen),
+            Err(Broken::InvitationExpired) => {}
+            Err(closed) => return Err(closed),
+        }
+        let recent = self.renewal_request_time.is_some_and(|last| last > self.expire_time && now < last + RENEWAL_PAUSE);
+        Ok((!recent).then_some(Self { renewal_request_time: Some(now), ..self }))
     }
 }
 
 /// An invitation for tests.
 #[cfg(test)]
 pub(super) mod fixture {
-    use uuid::Uuid;
-
     use super::*;
 
     pub(in crate::domain) fn at(seconds: i64) -> DateTime<Utc> {
@@ -240,15 +187,17 @@ pub(super) mod fixture {
             id: InvitationId(Uuid::nil()),
             team_id: TeamId(Uuid::nil()),
             email: Email::parse("bob@example.com").unwrap(),
-            grants: BTreeMap::new(),
+            grants: Offers::new(),
             state: State::Pending,
             link_version: 1,
             inviter: None,
             message: Message::default(),
+            locale: None,
             metadata: Labels::default(),
             create_time: at(0),
             expire_time: at(100),
-            delivery: Delivery::new(Channel::Email),
+            delivery: Delivery::new(Channel::Email, Uuid::nil()),
+            renewal_request_time: None,
             changed: Version(1),
         }
     }
@@ -272,7 +221,7 @@ mod tests {
             for second in ends {
                 assert_eq!(second(closed.clone(), at(2)), Err(why.clone()));
             }
-            assert_eq!(closed.clone().resend(TimeDelta::seconds(9), at(2)), Err(why));
+            assert_eq!(closed.clone().resend(None, TimeDelta::seconds(9), Uuid::nil(), at(2)), Err(why));
             assert_eq!(closed.expire(at(1000)), None);
         }
     }
@@ -288,12 +237,25 @@ mod tests {
 
     #[test]
     fn resending_keeps_a_living_link_and_replaces_a_dead_one() {
-        let ttl = TimeDelta::seconds(100);
-        let alive = pending().resend(ttl, at(50)).unwrap();
+        let resend = |invitation: Invitation, now| invitation.resend(None, TimeDelta::seconds(100), Uuid::nil(), now);
+        let alive = resend(pending(), at(50)).unwrap();
         assert_eq!((alive.link_version, alive.expire_time), (1, at(150)));
-        let dead = pending().resend(ttl, at(100)).unwrap();
+        let dead = resend(pending(), at(100)).unwrap();
         assert_eq!((dead.link_version, dead.expire_time, dead.state), (2, at(200), State::Pending));
-        let recorded = pending().expire(at(100)).unwrap().resend(ttl, at(101)).unwrap();
+        let recorded = resend(pending().expire(at(100)).unwrap(), at(101)).unwrap();
         assert_eq!(recorded.link_version, 2);
+    }
+
+    #[test]
+    fn a_new_one_is_asked_for_once_a_day_and_only_when_it_ran_out() {
+        assert_eq!(pending().request_renewal(at(99)), Err(Broken::InvitationOpen));
+        let asked = pending().request_renewal(at(100)).unwrap().unwrap();
+        assert_eq!(asked.renewal_request_time, Some(at(100)));
+        assert_eq!(asked.clone().request_renewal(at(100 + 86_399)), Ok(None));
+        assert!(asked.clone().request_renewal(at(100 + 86_400)).unwrap().is_some());
+        // Sent again and run out again, it can be asked for at once.
+        let again = asked.resend(None, TimeDelta::seconds(100), Uuid::nil(), at(200)).unwrap();
+        assert!(again.request_renewal(at(300)).unwrap().is_some());
+        assert_eq!(pending().cancel(at(1)).unwrap().request_renewal(at(100)), Err(Broken::InvitationCanceled));
     }
 }

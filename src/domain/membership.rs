@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Broken, Member, PermissionPattern, RoleId, Roles, Team, UserId,
     access::Holdings,
+    invitation::Offer,
     member::{Grant, State},
     policy::Ownership,
 };
@@ -44,6 +45,14 @@ impl Authority {
         match self {
             Self::Service => None,
             Self::Person { user, .. } => Some(user),
+        }
+    }
+
+    /// Whether it is good for this permission in the team.
+    pub fn covers(&self, permission: &str) -> bool {
+        match self {
+            Self::Service => true,
+            Self::Person { holdings, .. } => holdings.here.covers(permission),
         }
     }
 
@@ -170,12 +179,13 @@ impl Member {
         Self { state: State::Active, ..self.clone() }
     }
 
-    /// The member with the roles of an invitation in addition to their own: accepting never takes anything away, nor
+    /// The member with what an invitation gives in addition to their own: accepting never takes anything away, nor
     /// sets an end to what had none. Who becomes an owner by it stays.
-    pub fn joined_by(&self, granted: &BTreeSet<RoleId>) -> Self {
+    pub fn joined_by(&self, offer: &Offer) -> Self {
         let mut after = self.clone();
-        after.roles.extend(granted.iter().cloned());
-        after.role_expire_times.retain(|role, _| !granted.contains(role));
+        after.roles.extend(offer.roles.iter().cloned());
+        after.permissions.extend(offer.permissions.iter().cloned());
+        after.role_expire_times.retain(|role, _| !offer.roles.contains(role));
         if after.is_owner() {
             after.expire_time = None;
         }
@@ -348,7 +358,7 @@ mod tests {
             role_expire_times: [("admin".parse().unwrap(), at(1))].into(),
             ..fixture("bob", &["admin", "member"])
         };
-        let after = ending.joined_by(&grant(&["admin"]).roles);
+        let after = ending.joined_by(&Offer::of_roles(grant(&["admin"]).roles));
         assert_eq!((after.roles, after.role_expire_times.len()), (grant(&["admin", "member"]).roles, 0));
     }
 }

@@ -71,10 +71,16 @@ permissions! {
     ReadInvitations = "roster.invitations.read",
     /// Invite, and send an invitation again.
     CreateInvitations = "roster.invitations.create",
+    /// Change what an invitation grants, its words and until when it is open.
+    UpdateInvitations = "roster.invitations.update",
     /// Fetch an invitation's link.
     LinkInvitations = "roster.invitations.link",
     /// Cancel an invitation.
     CancelInvitations = "roster.invitations.cancel",
+    /// Take an invitation off the list.
+    DeleteInvitations = "roster.invitations.delete",
+    /// Report how a mail that somebody else sends ended. Held by mailers.
+    ReportDeliveries = "roster.invitations.report_delivery",
     /// Answer an invitation with its token. Held by services.
     RespondInvitations = "roster.invitations.respond",
     /// Read the events.

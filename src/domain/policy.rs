@@ -90,6 +90,8 @@ pub enum ProfileEditing {
 pub struct TeamPolicy {
     /// How long invitations stay open.
     pub invitation_ttl: InvitationTtl,
+    /// Whether what an open invitation grants can be changed.
+    pub invitee_roles_editable: bool,
     /// Which e-mail domains may join.
     pub allowed_email_domains: AllowedDomains,
     /// The most members; `None` means unlimited.
@@ -113,6 +115,8 @@ pub struct TeamPolicy {
 pub struct PolicyPatch {
     /// How long invitations stay open.
     pub invitation_ttl: Option<InvitationTtl>,
+    /// Whether what an open invitation grants can be changed.
+    pub invitee_roles_editable: Option<bool>,
     /// Which e-mail domains may join.
     pub allowed_email_domains: Option<AllowedDomains>,
     /// The most members of a team.
@@ -157,6 +161,7 @@ impl Default for TeamPolicy {
     fn default() -> Self {
         Self {
             invitation_ttl: InvitationTtl::default(),
+            invitee_roles_editable: true,
             allowed_email_domains: AllowedDomains::default(),
             max_members: None,
             max_pending_invitations: None,
@@ -187,6 +192,7 @@ impl TeamPolicy {
         let domains = patch.allowed_email_domains.as_ref().unwrap_or(&self.allowed_email_domains);
         Self {
             invitation_ttl: patch.invitation_ttl.unwrap_or(self.invitation_ttl),
+            invitee_roles_editable: patch.invitee_roles_editable.unwrap_or(self.invitee_roles_editable),
             allowed_email_domains: domains.clone(),
             max_members: patch.max_members.unwrap_or(self.max_members),
             max_pending_invitations: patch.max_pending_invitations.unwrap_or(self.max_pending_invitations),
@@ -196,6 +202,16 @@ impl TeamPolicy {
             allow_external_members: patch.allow_external_members.unwrap_or(self.allow_external_members),
             profile_editing: patch.profile_editing.unwrap_or(self.profile_editing),
         }
+    }
+
+    /// Whether what an open invitation grants may be changed.
+    pub fn check_invitee_editable(&self) -> Result<(), Broken> {
+        if self.invitee_roles_editable { Ok(()) } else { Err(Broken::InviteeRoleLocked) }
+    }
+
+    /// Whether an invitation to so many teams of the tree could be accepted.
+    pub fn check_teams(&self, teams: usize) -> Result<(), Broken> {
+        if self.exclusive_membership && teams > 1 { Err(Broken::OneTeamOnly) } else { Ok(()) }
     }
 
     /// Whether this address may join.
@@ -208,10 +224,10 @@ impl TeamPolicy {
         }
     }
 
-    /// Whether one more member has a seat beside the `members` that there are.
-    pub fn check_seat(&self, members: u64) -> Result<(), Broken> {
+    /// Whether one more has a seat beside the `taken` ones.
+    pub fn check_seat(&self, taken: u64) -> Result<(), Broken> {
         match self.max_members {
-            Some(limit) if members >= u64::from(limit) => Err(Broken::SeatsExhausted { limit }),
+            Some(limit) if taken >= u64::from(limit) => Err(Broken::SeatsExhausted { limit }),
             _ => Ok(()),
         }
     }

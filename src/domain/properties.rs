@@ -94,7 +94,7 @@ fn end(invitation: Invitation, how: u8, now: DateTime<Utc>) -> Option<Invitation
         1 => invitation.decline(now).ok(),
         2 => invitation.cancel(now).ok(),
         3 => invitation.expire(now),
-        _ => invitation.resend(TimeDelta::seconds(100), now).ok(),
+        _ => invitation.resend(None, TimeDelta::seconds(100), uuid::Uuid::nil(), now).ok(),
     }
 }
 

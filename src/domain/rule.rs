@@ -127,6 +127,47 @@ pub enum Broken {
     /// The invitation was accepted.
     #[error("the invitation was accepted already")]
     InvitationAccepted,
+    /// It is open still.
+    #[error("the invitation is open; it can be accepted")]
+    InvitationOpen,
+    /// A later mail holds the link that is alive.
+    #[error("this link was replaced by a newer one, which was sent later")]
+    LinkReplaced,
+    /// The rules of the tree leave what was offered as it is.
+    #[error("the rules of the tree do not let what an invitation grants be changed; cancel it and send another")]
+    InviteeRoleLocked,
+    /// An invitation is for one tree.
+    #[error("the team {team} is of another tree, and an invitation is for one")]
+    AnotherTree {
+        /// The team.
+        team: TeamId,
+    },
+    /// An invitation to several teams could never be accepted.
+    #[error("the rules of the tree allow a person one team")]
+    OneTeamOnly,
+    /// An end was set too far away.
+    #[error("an invitation is open for at most {days} days from now")]
+    ExpireTimeTooLate {
+        /// The limit.
+        days: i64,
+    },
+    /// Nobody but Roster knows of this delivery.
+    #[error("no outside mailer sends this invitation; of Roster's own mails only that they came back can be reported")]
+    DeliveryNotReportable,
+    /// A report is about a mail that another has replaced.
+    #[error("this delivery was replaced by a newer one")]
+    DeliverySuperseded,
+    /// Not all addresses of an atomic batch can be invited.
+    #[error("{refused} of the addresses cannot be invited, and the batch is atomic; validate_only tells which and why")]
+    BatchRefused {
+        /// How many.
+        refused: usize,
+        /// The first of them, as they were given.
+        addresses: Vec<String>,
+    },
+    /// The address is not known to belong to the person.
+    #[error("the address of this person's record is not verified")]
+    EmailNotVerified,
     /// Another address was invited.
     #[error("the invitation is addressed to {masked_email}")]
     EmailMismatch {
@@ -160,4 +201,26 @@ pub enum Broken {
         /// The limit.
         limit: u32,
     },
+}
+
+impl Broken {
+    /// What the person can do about it who is kept from accepting an invitation.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::InvitationExpired => "ask for a new invitation with RequestNewInvitation",
+            Self::InvitationCanceled | Self::InvitationDeclined => "ask whoever invited to send another invitation",
+            Self::InvitationAccepted => "the invitation was used; log in",
+            Self::LinkReplaced => "open the link in the latest mail",
+            Self::EmailMismatch { .. } => "log in with the invited address, or ask whoever invited to invite yours",
+            Self::InviterNoLongerAllowed | Self::RoleGone { .. } => {
+                "ask an owner or admin of the team to send another invitation"
+            }
+            Self::SeatsExhausted { .. } => "ask an owner of the team for a seat; an open invitation stays open meanwhile",
+            Self::TeamDisabled { .. } => "wait until the team is enabled again; an open invitation stays open meanwhile",
+            Self::DomainNotAllowed { .. } => "ask an owner of the team to admit the domain, or to invite another address",
+            Self::ExternalNotAllowed => "ask an owner of the team to admit external members",
+            Self::MemberElsewhere => "leave the other team of the tree first, or ask its owner to move you",
+            _ => return None,
+        })
+    }
 }

@@ -8,6 +8,7 @@ pub(super) mod event;
 pub(super) mod invitation;
 mod mask;
 pub(super) mod member;
+pub(super) mod preview;
 pub(super) mod role;
 pub(super) mod team;
 pub(super) mod user;
@@ -155,6 +156,15 @@ pub(super) fn time(stamp: &Timestamp) -> Result<DateTime<Utc>, Invalid> {
     let valid = (-62_135_596_800..253_402_300_800).contains(&stamp.seconds) && stamp.nanos % 1000 == 0;
     let nanos = u32::try_from(stamp.nanos).ok().filter(|nanos| valid && *nanos < 1_000_000_000).ok_or(WHY)?;
     DateTime::from_timestamp(stamp.seconds, nanos).ok_or(WHY)
+}
+
+/// How the beginning of a name or address may look; empty for any.
+pub(super) fn prefix(violations: &mut Violations, path: &str, text: &str) -> Option<Option<String>> {
+    if text.chars().count() > 200 || text.chars().any(char::is_control) {
+        violations.add(path, "must be at most 200 characters, without control characters");
+        return None;
+    }
+    Some((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// Ids as text.

@@ -14,6 +14,7 @@ use roster_proto::v1::ErrorReason as Reason;
 use tonic::Status;
 
 use self::detail::{Explained, later};
+pub(super) use self::domain::reason_of;
 use crate::application::Error;
 
 /// What a service's configuration must say before it may name a person in `roster-actor`.

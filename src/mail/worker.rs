@@ -15,9 +15,9 @@ use super::{Failure, InvitationMail, MailTransport, Renderer};
 use crate::{
     application::{
         Context, Result, Store, WriteOptions,
-        invitations::{DeliveryOutcome, RecordDelivery},
+        invitations::{RecordDelivery, Recorded},
     },
-    domain::{Invitation, Principal, Roles, Team, link::Links},
+    domain::{Invitation, Principal, Roles, Team, invitation::Outcome, link::Links},
     env::Env,
     lifecycle::spawn_essential,
     repository::{
@@ -115,17 +115,17 @@ impl Worker {
         let team = teams::get(&reader, invitation.team_id).await?;
         let open = invitation.check_open(self.env.now()).is_ok();
         let Some(team) = team.filter(|_| open) else {
-            return self.record(mail, &invitation, DeliveryOutcome::Dropped).await;
+            return self.record(mail, &invitation, Recorded::Nothing).await;
         };
         match self.attempt(mail, &invitation, &team).await? {
-            Ok(()) => self.record(mail, &invitation, DeliveryOutcome::Sent).await,
+            Ok(()) => self.record(mail, &invitation, Recorded::Ended(Outcome::Sent)).await,
             Err((Failure::Transient, reason)) if mail.attempts < self.settings.max_attempts => {
                 tracing::info!(mail = %mail.id, attempts = mail.attempts, reason, "a mail was not taken; trying again");
-                Ok(mails::put_off(&self.database, mail.id, self.env.now() + pause(mail.attempts)).await?)
+                Ok(mails::put_off(&self.database, mail.id, self.env.now() + pause(mail.attempts), &reason).await?)
             }
             Err((_, error)) => {
                 tracing::warn!(mail = %mail.id, attempts = mail.attempts, error, "a mail was given up");
-                self.record(mail, &invitation, DeliveryOutcome::Failed { error }).await
+                self.record(mail, &invitation, Recorded::Ended(Outcome::Failed { error })).await
             }
         }
     }
@@ -142,7 +142,8 @@ impl Worker {
             None => None,
         };
         let inviter_name = inviter.map(|user| user.display_name.to_string()).filter(|name| !name.is_empty());
-        let own = roles::get_many(&self.database.reader(), team.root(), invitation.roles()).await?;
+        let granted = invitation.grants.values().flat_map(|offer| &offer.roles);
+        let own = roles::get_many(&self.database.reader(), team.root(), granted).await?;
         let roles = self.roles.with(own);
         let rendered = self.renderer.invitation(&self.letter(mail, invitation, team, &roles, inviter_name));
         Ok(match rendered {
@@ -159,7 +160,8 @@ impl Worker {
         roles: &Roles,
         inviter_name: Option<String>,
     ) -> InvitationMail {
-        let roles = invitation.roles().iter().filter_map(|id| roles.get(id));
+        let offer = invitation.grants.get(&team.id);
+        let roles = offer.into_iter().flat_map(|offer| &offer.roles).filter_map(|id| roles.get(id));
         let message = invitation.message.to_string();
         InvitationMail {
             message_id_seed: mail.id,
@@ -177,7 +179,7 @@ impl Worker {
         }
     }
 
-    async fn record(&self, mail: &Mail, invitation: &Invitation, outcome: DeliveryOutcome) -> Result<()> {
+    async fn record(&self, mail: &Mail, invitation: &Invitation, outcome: Recorded) -> Result<()> {
         let cx = Context { principal: Principal::system("mail"), call_id: mail.id.to_string(), traceparent: None };
         let command = RecordDelivery {
             team: invitation.team_id,

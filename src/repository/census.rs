@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{
     Result, Source,
-    entity::{invitation, membership, team},
+    entity::{invitation, invitation_grant, membership, team},
     invitations::{StateFilter, in_state},
     members::not_over,
 };
@@ -20,12 +20,19 @@ pub async fn teams_over_seats(source: &impl Source, root: TeamId, limit: u32, no
     groups(source, members(root, now), membership::Column::TeamId, limit).await
 }
 
-/// How many teams have more open invitations than this.
+/// How many teams have more open invitations that grant something in them than this.
 pub async fn teams_over_pending(source: &impl Source, root: TeamId, limit: u32, now: DateTime<Utc>) -> Result<u64> {
+    use invitation_grant::Column;
+
     let open = invitation::Entity::find()
-        .filter(invitation::Column::TeamId.in_subquery(teams(root)))
-        .filter(in_state(StateFilter::Pending, now));
-    groups(source, open, invitation::Column::TeamId, limit).await
+        .select_only()
+        .column(invitation::Column::Id)
+        .filter(in_state(StateFilter::Pending, now))
+        .into_query();
+    let grants = invitation_grant::Entity::find()
+        .filter(Column::TeamId.in_subquery(teams(root)))
+        .filter(Column::InvitationId.in_subquery(open));
+    groups(source, grants, Column::TeamId, limit).await
 }
 
 /// How many people are members of more than one team.

@@ -4,6 +4,7 @@ pub(super) mod event;
 pub(super) mod event_sequence;
 pub(super) mod idempotency_key;
 pub(super) mod invitation;
+pub(super) mod invitation_grant;
 pub(super) mod mail;
 pub(super) mod membership;
 pub(super) mod membership_role;

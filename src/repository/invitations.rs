@@ -1,36 +1,51 @@
 //! Invitations in the database.
+//!
+//! An invitation is a row; beside it stands a row for each team that it grants something in (`invitation_grants`), by
+//! which it is found from there. One that was taken off the list keeps its row alone, for whoever holds its link.
 
-use std::collections::BTreeSet;
+mod list;
+mod pending;
+mod write;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::SelectStatement,
 };
 
 use super::{
-    Error, Result, Source, Tx,
+    Error, Result, Source,
     entity::{
         invitation::{ActiveModel, Column, Entity, Model},
-        team,
+        invitation_grant, team,
     },
     path,
     row::{At, to_json, word_of},
 };
 use crate::domain::{
-    Email, Invitation, InvitationId, RoleId, Team, TeamId, UserId, Version,
+    Email, Invitation, InvitationId, Team, TeamId, UserId, Version,
     invitation::{Channel, Delivery, DeliveryState, State},
+    profile::Locale,
     text::Message,
 };
 
-pub(super) const PENDING: &str = "PENDING";
+pub use list::{Filter, Order, Page, Place, list, of_address};
+pub use pending::{
+    all_granting, count_open, overdue, pending_for, pending_sent_by, pending_to_role,
+};
+pub use write::{delete, insert, update};
+
+const PENDING: &str = "PENDING";
 const EXPIRED: &str = "EXPIRED";
-const CHANNELS: [(&str, Channel); 2] = [("EMAIL", Channel::Email), ("LINK_ONLY", Channel::LinkOnly)];
-const DELIVERY_STATES: [(&str, DeliveryState); 4] = [
+const CHANNELS: [(&str, Channel); 3] =
+    [("EMAIL", Channel::Email), ("LINK_ONLY", Channel::LinkOnly), ("EXTERNAL", Channel::External)];
+const DELIVERY_STATES: [(&str, DeliveryState); 5] = [
     ("NONE", DeliveryState::None),
     ("QUEUED", DeliveryState::Queued),
     ("SENT", DeliveryState::Sent),
     ("FAILED", DeliveryState::Failed),
+    ("BOUNCED", DeliveryState::Bounced),
 ];
 
 /// Where an invitation stands, to filter by.
@@ -48,121 +63,38 @@ pub enum StateFilter {
     Expired,
 }
 
-/// Which invitations of a team to list, the newest first.
-#[derive(Debug, Clone)]
-pub struct Page<'a> {
-    /// Only those in one of these states; empty means all.
-    pub states: &'a BTreeSet<StateFilter>,
-    /// Older than this one.
-    pub before: Option<InvitationId>,
-    /// How many at the most.
-    pub limit: u64,
-    /// The time of the call.
-    pub now: DateTime<Utc>,
-}
-
 /// The team's invitation with this id.
 pub async fn get(source: &impl Source, team: TeamId, id: InvitationId) -> Result<Option<Invitation>> {
-    let found = Entity::find_by_id(id.0).filter(Column::TeamId.eq(team.0)).one(source.connection()).await?;
-    found.map(Invitation::try_from).transpose()
+    let found = listed().filter(Column::Id.eq(id.0)).filter(Column::TeamId.eq(team.0));
+    Ok(read(source, found).await?.pop())
 }
 
-/// The invitation with this id, whatever its team: for who holds its token, and for Roster's own mail.
+/// The invitation with this id, whatever its team, also when it is off the list: for who holds its token, and for Roster's
+/// own mail.
 pub async fn get_any(source: &impl Source, id: InvitationId) -> Result<Option<Invitation>> {
-    let found = Entity::find_by_id(id.0).one(source.connection()).await?;
-    found.map(Invitation::try_from).transpose()
+    Ok(read(source, Entity::find_by_id(id.0)).await?.pop())
 }
 
-/// The team's invitation to this address that is recorded as pending, run out or not.
-pub async fn pending_for(source: &impl Source, team: TeamId, email: &Email) -> Result<Option<Invitation>> {
-    let found = pending(team).filter(Column::Email.eq(email.as_str())).one(source.connection()).await?;
-    found.map(Invitation::try_from).transpose()
-}
-
-/// The invitations recorded as pending that this person sent, of a team and of those below it, oldest first.
-pub async fn pending_sent_by(source: &impl Source, team: &Team, inviter: &UserId) -> Result<Vec<Invitation>> {
-    let query = pending_below(team).filter(Column::Inviter.eq(inviter.as_str())).order_by_asc(Column::Id);
+async fn read(source: &impl Source, query: Select<Entity>) -> Result<Vec<Invitation>> {
     query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
 }
 
-/// The open invitations of a tree that grant this role of its own, oldest first.
-pub async fn pending_to_role(
-    source: &impl Source,
-    root: &Team,
-    role: &RoleId,
-    now: DateTime<Utc>,
-) -> Result<Vec<Invitation>> {
-    // The document holds ids alone, and that of a tree's own role is found nowhere else.
-    let grants = Column::Grants.into_expr().cast_as("text").like(format!("%{role}%"));
-    let query = pending_below(root).filter(Column::ExpireTime.gt(now)).filter(grants).order_by_asc(Column::Id);
-    query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
+/// Those that are on the list.
+fn listed() -> Select<Entity> {
+    Entity::find().filter(Column::DeleteTime.is_null())
 }
 
-/// All of the team's invitations recorded as pending, oldest first.
-pub async fn all_pending(source: &impl Source, team: TeamId) -> Result<Vec<Invitation>> {
-    let found = pending(team).order_by_asc(Column::Id).all(source.connection()).await?;
-    found.into_iter().map(Invitation::try_from).collect()
-}
-
-/// How many of the team's invitations are open.
-pub async fn count_open(source: &impl Source, team: TeamId, now: DateTime<Utc>) -> Result<u64> {
-    Ok(pending(team).filter(Column::ExpireTime.gt(now)).count(source.connection()).await?)
-}
-
-/// A page of the team's invitations.
-pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result<Vec<Invitation>> {
-    let mut query = Entity::find().filter(Column::TeamId.eq(team.0)).order_by_desc(Column::Id).limit(page.limit);
-    if let Some(before) = page.before {
-        query = query.filter(Column::Id.lt(before.0));
-    }
-    if !page.states.is_empty() {
-        let any = page.states.iter().fold(Condition::any(), |any, state| any.add(in_state(*state, page.now)));
-        query = query.filter(any);
-    }
-    let found = query.all(source.connection()).await?;
-    found.into_iter().map(Invitation::try_from).collect()
-}
-
-/// Adds an invitation.
-pub async fn insert(tx: &Tx, invitation: &Invitation) -> Result<()> {
-    let row = ActiveModel {
-        id: Set(invitation.id.0),
-        team_id: Set(invitation.team_id.0),
-        email: Set(invitation.email.to_string()),
-        inviter: Set(invitation.inviter.as_ref().map(UserId::to_string)),
-        message: Set(invitation.message.to_string()),
-        metadata: Set(to_json(&invitation.metadata)),
-        create_time: Set(invitation.create_time),
-        ..changing_fields(invitation)
-    };
-    Entity::insert(row).exec_without_returning(tx.connection()).await?;
-    Ok(())
-}
-
-/// Writes what can change of an invitation.
-pub async fn update(tx: &Tx, invitation: &Invitation) -> Result<()> {
-    let update = Entity::update_many().set(changing_fields(invitation));
-    update
-        .filter(Column::Id.eq(invitation.id.0))
-        .filter(Column::TeamId.eq(invitation.team_id.0))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
-}
-
-fn pending(team: TeamId) -> sea_orm::Select<Entity> {
-    Entity::find().filter(Column::TeamId.eq(team.0)).filter(Column::State.eq(PENDING))
-}
-
-/// Those of a team and of the teams below it.
-fn pending_below(team: &Team) -> sea_orm::Select<Entity> {
+/// The ids of a team and of those below it.
+fn subtree(team: &Team) -> SelectStatement {
     let (begin, end) = path::range(&team.ancestors, team.id);
-    let teams = team::Entity::find()
-        .select_only()
-        .column(team::Column::Id)
-        .filter(team::Column::Path.gte(begin))
-        .filter(team::Column::Path.lt(end));
-    Entity::find().filter(Column::TeamId.in_subquery(teams.into_query())).filter(Column::State.eq(PENDING))
+    let teams = team::Entity::find().select_only().column(team::Column::Id);
+    teams.filter(team::Column::Path.gte(begin)).filter(team::Column::Path.lt(end)).into_query()
+}
+
+/// The ids of the invitations that grant something, under this condition.
+fn granting(which: Condition) -> SelectStatement {
+    let rows = invitation_grant::Entity::find().select_only().column(invitation_grant::Column::InvitationId);
+    rows.filter(which).into_query()
 }
 
 /// The clock decides about expiry, not the record: a pending invitation that ran out is an expired one.
@@ -195,20 +127,24 @@ fn changing_fields(invitation: &Invitation) -> ActiveModel {
         expire_time: Set(invitation.expire_time),
         close_time: Set(close_time),
         accepted_by: Set(invitation.accepted_by().map(UserId::to_string)),
+        inviter: Set(invitation.inviter.as_ref().map(UserId::to_string)),
+        message: Set(invitation.message.to_string()),
+        metadata: Set(to_json(&invitation.metadata)),
         channel: Set(word_of(&CHANNELS, &delivery.channel)),
         delivery_state: Set(word_of(&DELIVERY_STATES, &delivery.state)),
         delivery_attempts: Set(delivery.attempts.into()),
         delivery_error: Set(delivery.last_error.clone()),
         last_sent_time: Set(delivery.last_sent_time),
         send_count: Set(delivery.send_count.into()),
+        delivery_id: Set(delivery.id),
+        renewal_request_time: Set(invitation.renewal_request_time),
         changed: Set(invitation.changed.0),
         id: NotSet,
         team_id: NotSet,
         email: NotSet,
-        inviter: NotSet,
-        message: NotSet,
-        metadata: NotSet,
+        locale: NotSet,
         create_time: NotSet,
+        delete_time: NotSet,
     }
 }
 
@@ -239,10 +175,12 @@ impl TryFrom<Model> for Invitation {
             link_version: at.check("link_version", row.link_version.try_into())?,
             inviter: at.check("inviter", row.inviter.map(|id| id.parse()).transpose())?,
             message: at.check("message", Message::parse(&row.message))?,
+            locale: at.check("locale", row.locale.as_deref().map(Locale::parse).transpose())?,
             metadata: at.json("metadata", row.metadata)?,
             create_time: row.create_time,
             expire_time: row.expire_time,
             delivery: Delivery {
+                id: row.delivery_id,
                 channel: at.word("channel", &CHANNELS, &row.channel)?,
                 state: at.word("delivery_state", &DELIVERY_STATES, &row.delivery_state)?,
                 attempts: at.check("delivery_attempts", row.delivery_attempts.try_into())?,
@@ -250,6 +188,7 @@ impl TryFrom<Model> for Invitation {
                 last_sent_time: row.last_sent_time,
                 send_count: at.check("send_count", row.send_count.try_into())?,
             },
+            renewal_request_time: row.renewal_request_time,
             changed: Version(row.changed),
         })
     }

@@ -1,5 +1,7 @@
 //! The mails that are to be sent: a row each until the mail server took it or it was given up.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
@@ -9,10 +11,29 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Database, Result, Source, Tx,
-    entity::mail::{ActiveModel, Column, Entity},
+    Database, Error, Result, Source, Tx,
+    entity::mail::{ActiveModel, Column, Entity, Model},
+    row::{At},
 };
-use crate::domain::InvitationId;
+use crate::domain::{InvitationId, UserId};
+
+/// How many rows go into one statement: SQLite binds at most 32,766 values.
+const ROWS_PER_STATEMENT: usize = 1000;
+
+const INVITATION: &str = "INVITATION";
+const RENEWAL: &str = "RENEWAL";
+
+/// Whom a mail is for, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The invited person, the invitation.
+    Invitation,
+    /// A person who can send the invitation again, that its holder asks for it.
+    Renewal {
+        /// Who.
+        to: UserId,
+    },
+}
 
 /// A mail that is to be sent. What it says is made of the invitation when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,24 +42,47 @@ pub struct Mail {
     pub id: Uuid,
     /// What it is about.
     pub invitation: InvitationId,
+    /// Whom it is for.
+    pub kind: Kind,
     /// How often it was tried, this try included.
     pub attempts: u32,
     /// When it was asked for.
     pub create_time: DateTime<Utc>,
 }
 
-/// Asks for a mail about an invitation, in place of one that is still waiting.
-pub async fn enqueue(tx: &Tx, id: Uuid, invitation: InvitationId, now: DateTime<Utc>) -> Result<()> {
-    let row = ActiveModel {
-        id: Set(id),
-        invitation_id: Set(invitation.0),
-        attempts: Set(0),
-        create_time: Set(now),
-        next_attempt_time: Set(now),
-    };
-    let mut replace = OnConflict::column(Column::InvitationId);
-    replace.update_columns([Column::Id, Column::Attempts, Column::CreateTime, Column::NextAttemptTime]);
-    Entity::insert(row).on_conflict(replace).exec_without_returning(tx.connection()).await?;
+/// A mail that is asked for.
+pub type Wanted = (Uuid, InvitationId, Kind);
+
+/// Asks for mails, each in place of one of its kind about the same invitation that is still waiting.
+pub async fn enqueue(tx: &Tx, mails: &[Wanted], now: DateTime<Utc>) -> Result<()> {
+    for batch in mails.chunks(ROWS_PER_STATEMENT) {
+        let rows = batch.iter().map(|(id, invitation, kind)| {
+            let (word, recipient) = match kind {
+                Kind::Invitation => (INVITATION, None),
+                Kind::Renewal { to } => (RENEWAL, Some(to.to_string())),
+            };
+            ActiveModel {
+                id: Set(*id),
+                invitation_id: Set(invitation.0),
+                attempts: Set(0),
+                create_time: Set(now),
+                next_attempt_time: Set(now),
+                kind: Set(word.to_owned()),
+                recipient: Set(recipient),
+                last_error: Set(None),
+            }
+        });
+        let mut replace = OnConflict::columns([Column::InvitationId, Column::Kind]);
+        replace.update_columns([
+            Column::Id,
+            Column::Attempts,
+            Column::CreateTime,
+            Column::NextAttemptTime,
+            Column::Recipient,
+            Column::LastError,
+        ]);
+        Entity::insert_many(rows).on_conflict(replace).exec_without_returning(tx.connection()).await?;
+    }
     Ok(())
 }
 
@@ -65,20 +109,35 @@ pub async fn take_due(
         .exec_with_returning(tx.connection())
         .await?;
     tx.commit().await?;
-    let mail = |row: super::entity::mail::Model| Mail {
-        id: row.id,
-        invitation: InvitationId(row.invitation_id),
-        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-        create_time: row.create_time,
-    };
-    Ok(taken.into_iter().map(mail).collect())
+    taken.into_iter().map(Mail::try_from).collect()
 }
 
-/// Puts off the next try of a mail.
-pub async fn put_off(database: &Database, id: Uuid, until: DateTime<Utc>) -> Result<()> {
+impl TryFrom<Model> for Mail {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        let at = At::new("mails", &row.id);
+        let kind = match row.kind.as_str() {
+            INVITATION => Kind::Invitation,
+            RENEWAL => Kind::Renewal { to: at.check("recipient", row.recipient.unwrap_or_default().parse())? },
+            word => return Err(at.corrupt("kind", &format_args!("unknown word {word:?}"))),
+        };
+        Ok(Self {
+            id: row.id,
+            invitation: InvitationId(row.invitation_id),
+            kind,
+            attempts: at.check("attempts", row.attempts.try_into())?,
+            create_time: row.create_time,
+        })
+    }
+}
+
+/// Puts off the next try of a mail, which was not taken for this reason.
+pub async fn put_off(database: &Database, id: Uuid, until: DateTime<Utc>, reason: &str) -> Result<()> {
     let tx = database.begin().await?;
     Entity::update_many()
         .col_expr(Column::NextAttemptTime, Expr::value(until))
+        .col_expr(Column::LastError, Expr::value(reason))
         .filter(Column::Id.eq(id))
         .exec(tx.connection())
         .await?;
@@ -88,6 +147,22 @@ pub async fn put_off(database: &Database, id: Uuid, until: DateTime<Utc>) -> Res
 /// Takes a mail off the list. False if it was replaced or taken off before.
 pub async fn remove(tx: &Tx, id: Uuid) -> Result<bool> {
     Ok(Entity::delete_by_id(id).exec(tx.connection()).await?.rows_affected > 0)
+}
+
+/// How far the waiting mails of these invitations came: how often each was tried, and why it was not taken.
+pub async fn progress(
+    source: &impl Source,
+    invitations: impl IntoIterator<Item = InvitationId>,
+) -> Result<BTreeMap<InvitationId, (u32, Option<String>)>> {
+    let waiting = Entity::find()
+        .filter(Column::InvitationId.is_in(invitations.into_iter().map(|id| id.0)))
+        .filter(Column::Kind.eq(INVITATION));
+    let rows = waiting.all(source.connection()).await?;
+    let progress = |row: Model| {
+        let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
+        (InvitationId(row.invitation_id), (attempts, row.last_error))
+    };
+    Ok(rows.into_iter().map(progress).collect())
 }
 
 /// How many mails are waiting.

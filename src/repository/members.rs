@@ -69,6 +69,12 @@ pub async fn of_users_in(
     read(source, query).await
 }
 
+/// All of some people's memberships, as they are recorded.
+pub async fn of_users(source: &impl Source, users: impl IntoIterator<Item = &UserId>) -> Result<Vec<Member>> {
+    let users = users.into_iter().map(UserId::as_str);
+    read(source, membership::Entity::find().filter(membership::Column::UserId.is_in(users))).await
+}
+
 /// All of a person's memberships, as they are recorded.
 pub async fn of_user(source: &impl Source, user: &UserId) -> Result<Vec<Member>> {
     let query = membership::Entity::find().filter(membership::Column::UserId.eq(user.as_str()));

@@ -52,6 +52,13 @@ pub async fn get_by_email(source: &impl Source, email: &Email) -> Result<Option<
     found.map(User::try_from).transpose()
 }
 
+/// The users with these addresses.
+pub async fn get_by_emails(source: &impl Source, emails: &[Email]) -> Result<BTreeMap<Email, User>> {
+    let query = present().filter(Column::Email.is_in(emails.iter().map(Email::as_str)));
+    let found = query.all(source.connection()).await?;
+    found.into_iter().map(|row| User::try_from(row).map(|user| (user.email.clone(), user))).collect()
+}
+
 /// Those of these users that exist.
 pub async fn get_many(source: &impl Source, ids: impl Iterator<Item = &UserId>) -> Result<BTreeMap<UserId, User>> {
     let found = present().filter(Column::Id.is_in(ids.map(UserId::as_str))).all(source.connection()).await?;

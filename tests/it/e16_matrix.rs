@@ -57,6 +57,10 @@ async fn acme(server: &TestServer) -> BTreeMap<&'static str, String> {
     }
     service.add(&child, "fay", &["admin"]).await.done();
     suspend(service, &team, "dan").await;
+    let soon = server.clock.env().now() + TimeDelta::minutes(1);
+    let expired = service.invite(&team, "late@example.com", &["member"]).await.done().invitation.unwrap();
+    let expired_token = service.token(&team, &expired.id).await;
+    service.end_invitation_at(&team, &expired.id, soon).await.done();
     expire(server, service, &team, "eve").await;
     let role = wire::Role {
         team_id: team.clone(),
@@ -70,6 +74,7 @@ async fn acme(server: &TestServer) -> BTreeMap<&'static str, String> {
     create_user(service, "invited").await;
     create_team(service, "Elsewhere", "newcomer").await;
     let token = service.token(&team, &invitation).await;
+    let outside = service.invite_outside(&team, "outside@example.com").await;
     [
         ("team", team),
         ("child", child),
@@ -78,7 +83,9 @@ async fn acme(server: &TestServer) -> BTreeMap<&'static str, String> {
         ("invited", "invited".to_owned()),
         ("role", role.done().role.unwrap().id),
         ("invitation", invitation),
+        ("outside", outside),
         ("token", token),
+        ("expired", expired_token),
     ]
     .into()
 }

@@ -48,6 +48,7 @@ async fn elsewhere(s: &Scene) -> Vec<Pair> {
         pair("invited", "stranger"),
         pair("role", &role),
         pair("invitation", &invitation),
+        pair("outside", &s.service().invite_outside(&team, "mailed@example.com").await),
     ]
 }
 

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, CreateInvitationRequest, GetInvitationLinkRequest, GetInvitationRequest,
-    InvitationState, ListInvitationsRequest, PreviewInvitationRequest, TeamPolicy, accept_invitation_request::Accepter,
+    InvitationState, ListInvitationsRequest, PreviewInvitationRequest, TeamPolicy, accept_invitation_request::{Accepter, Invitation as Named},
 };
 use tonic::Code;
 
@@ -35,7 +35,7 @@ impl Scene {
         new_user: wire::NewUser,
     ) -> Result<tonic::Response<wire::AcceptInvitationResponse>, tonic::Status> {
         let request = AcceptInvitationRequest {
-            token: token.to_owned(),
+            invitation: Some(Named::Token(token.to_owned())),
             accepter: Some(Accepter::NewUser(new_user)),
             ..Default::default()
         };
@@ -56,7 +56,7 @@ both! {
         };
         let made = s.person("bob").invitations().create_invitation(request).await.done().invitation.unwrap();
         assert_eq!((made.state(), made.inviter_user_id.as_str()), (InvitationState::Pending, "bob"));
-        assert_eq!(made.grants, [wire::Grant { team_id: s.team.clone(), role_ids: vec!["admin".to_owned(), "member".to_owned()] }]);
+        assert_eq!(made.grants, [wire::Grant { team_id: s.team.clone(), role_ids: vec!["admin".to_owned(), "member".to_owned()], permissions: Vec::new() }]);
         let found = s.invitation(&made.id).await;
         assert_eq!((&found.message, &found.metadata, &found.expire_time), (&made.message, &made.metadata, &made.expire_time));
         let days = found.expire_time.unwrap().seconds - found.create_time.unwrap().seconds;
@@ -127,9 +127,9 @@ both! {
         let events = s.service().events_of(&s.team, 5).await.len();
         for _ in 0..20 {
             let request = PreviewInvitationRequest { token: token.clone() };
-            let preview = s.service().invitations().preview_invitation(request).await.done();
+            let preview = s.service().invitations().preview_invitation(request).await.done().preview.unwrap();
             assert_eq!((preview.team_name.as_str(), preview.inviter_display_name.as_str()), ("Acme", "ada"));
-            assert_eq!((preview.masked_email.as_str(), preview.role_names.len()), ("d***@example.com", 1));
+            assert_eq!((preview.masked_email.as_str(), preview.grants.len()), ("d***@example.com", 1));
             assert_eq!(preview.state(), InvitationState::Pending);
         }
         s.service().accept_new(&token, "dan").await.done();

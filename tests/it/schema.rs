@@ -158,7 +158,7 @@ both! {
         assert_dangling(members::insert(&tx, &member(&team(2), "ada"), &user("ada")).await);
         tx.rollback().await.unwrap();
         let tx = database.begin().await.unwrap();
-        assert_dangling(invitations::insert(&tx, &invitation(1, &team(2), "bob")).await);
+        assert_dangling(invitations::insert(&tx, &[invitation(1, &team(2), "bob")]).await);
     }
 
     async fn an_address_has_one_open_invitation_of_a_team(db: Db) {
@@ -167,20 +167,17 @@ both! {
         let other = rows::team(2);
         let mut tx = database.begin().await.unwrap();
         teams::insert(&mut tx, &other).await.unwrap();
-        for open in [invitation(1, &acme, "bob"), invitation(2, &acme, "carol"), invitation(3, &other, "bob")] {
-            invitations::insert(&tx, &open).await.unwrap();
-        }
-        for closed in [canceled(4, &acme, "bob"), canceled(5, &acme, "bob")] {
-            invitations::insert(&tx, &closed).await.unwrap();
-        }
+        let open = [invitation(1, &acme, "bob"), invitation(2, &acme, "carol"), invitation(3, &other, "bob")];
+        invitations::insert(&tx, &open).await.unwrap();
+        invitations::insert(&tx, &[canceled(4, &acme, "bob"), canceled(5, &acme, "bob")]).await.unwrap();
         tx.commit().await.unwrap();
         let tx = database.begin().await.unwrap();
-        let second = invitations::insert(&tx, &invitation(6, &acme, "bob")).await;
+        let second = invitations::insert(&tx, &[invitation(6, &acme, "bob")]).await;
         assert_duplicate(second, Constraint::PendingInvitation);
         tx.rollback().await.unwrap();
         // Opening a closed one again is the same as a second one.
         let tx = database.begin().await.unwrap();
-        let reopened = invitations::update(&tx, &invitation(4, &acme, "bob")).await;
+        let reopened = invitations::update(&tx, &canceled(4, &acme, "bob"), &invitation(4, &acme, "bob")).await;
         assert_duplicate(reopened, Constraint::PendingInvitation);
     }
 

@@ -19,7 +19,7 @@ impl Scene {
 
     async fn state(&self, token: &str) -> InvitationState {
         let request = PreviewInvitationRequest { token: token.to_owned() };
-        self.service().invitations().preview_invitation(request).await.done().state()
+        self.service().invitations().preview_invitation(request).await.done().preview.unwrap().state()
     }
 
     async fn set_ttl(&self, days: i64) {

@@ -69,7 +69,7 @@ both! {
         let s = Scene::new(db).await;
         let made = s.person("bob").teams().create_team(in_charge(&s.team, "Branch", "dan@example.com", &[])).await.done();
         let (branch, invitation) = (made.team.unwrap(), made.invitation.unwrap());
-        assert_eq!(invitation.grants, [wire::Grant { team_id: branch.id.clone(), role_ids: texts(&["admin"]) }]);
+        assert_eq!(invitation.grants, [wire::Grant { team_id: branch.id.clone(), role_ids: texts(&["admin"]), permissions: Vec::new() }]);
         assert_eq!(invitation.inviter_user_id, "bob");
         assert_eq!(s.service().team(&branch.id).await.done().team.unwrap().version, branch.version);
         let token = s.service().token(&branch.id, &invitation.id).await;

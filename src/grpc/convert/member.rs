@@ -179,12 +179,3 @@ pub(in crate::grpc) fn state(violations: &mut Violations, state: i32) -> Option<
         }
     }
 }
-
-/// How the beginning of a name or address may look.
-pub(in crate::grpc) fn search(violations: &mut Violations, text: &str) -> Option<Option<String>> {
-    if text.chars().count() > 200 || text.chars().any(char::is_control) {
-        violations.add("search", "must be at most 200 characters, without control characters");
-        return None;
-    }
-    Some((!text.is_empty()).then(|| text.to_owned()))
-}

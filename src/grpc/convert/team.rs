@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The fields that an update can set, in full.
-const MUTABLE: [&str; 12] = [
+const MUTABLE: [&str; 13] = [
     "name",
     "slug",
     "labels",
@@ -29,6 +29,7 @@ const MUTABLE: [&str; 12] = [
     "policy.exclusive_membership",
     "policy.allow_external_members",
     "policy.profile_editing",
+    "policy.invitee_roles_editable",
 ];
 const IMMUTABLE: [&str; 9] = [
     "id",
@@ -78,6 +79,7 @@ fn policy_message(policy: &TeamPolicy) -> wire::TeamPolicy {
             ProfileEditing::SelfOnly => wire::ProfileEditing::SelfOnly.into(),
             ProfileEditing::Admins => wire::ProfileEditing::Admins.into(),
         },
+        invitee_roles_editable: Some(policy.invitee_roles_editable),
     }
 }
 
@@ -148,6 +150,9 @@ fn set_policy(
         "policy.allow_external_members" => {
             patch.allow_external_members = Some(message.allow_external_members.unwrap_or(true));
         }
+        "policy.invitee_roles_editable" => {
+            patch.invitee_roles_editable = Some(message.invitee_roles_editable.unwrap_or(true));
+        }
         _ => patch.profile_editing = violations.field(field, profile_editing(message.profile_editing)),
     }
 }
@@ -199,5 +204,6 @@ fn populated(team: &wire::Team) -> [bool; MUTABLE.len()] {
         policy.exclusive_membership,
         policy.allow_external_members.is_some(),
         policy.profile_editing != 0,
+        policy.invitee_roles_editable.is_some(),
     ]
 }

@@ -64,6 +64,11 @@ impl Explained {
         Self { reason, message: limited(message), metadata: BTreeMap::new(), details: Vec::new() }
     }
 
+    /// The reason.
+    pub(super) fn reason(&self) -> Reason {
+        self.reason
+    }
+
     /// A failure that is not the caller's. The cause goes to the log, under the id that the caller is given.
     pub(super) fn internal(cause: &(dyn Error + 'static), call_id: &str) -> Self {
         tracing::error!(call_id, cause = chain(cause), "a call failed by a defect");
@@ -107,6 +112,17 @@ impl Explained {
             description: self.message.clone(),
         };
         self.detail("PreconditionFailure", &PreconditionFailure { violations: vec![violation] })
+    }
+
+    /// Adds that the state of each of these subjects forbids it.
+    pub(super) fn preconditions(self, subjects: &[String]) -> Self {
+        let violation = |subject: &String| precondition_failure::Violation {
+            r#type: self.reason.as_str_name().to_owned(),
+            subject: limited(subject),
+            description: String::new(),
+        };
+        let violations = subjects.iter().map(violation).collect();
+        self.detail("PreconditionFailure", &PreconditionFailure { violations })
     }
 
     /// Adds that a limit of `subject` forbids it.

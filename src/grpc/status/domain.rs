@@ -5,7 +5,20 @@ use roster_proto::v1::ErrorReason as Reason;
 use super::detail::Explained;
 use crate::domain::Broken;
 
+/// The reason that stands for a broken rule.
+pub(in crate::grpc) fn reason_of(rule: &Broken) -> Reason {
+    explain(rule).reason()
+}
+
 pub(super) fn explain(rule: &Broken) -> Explained {
+    let explained = by_rule(rule);
+    match rule.hint() {
+        Some(hint) => explained.with("hint", hint),
+        None => explained,
+    }
+}
+
+fn by_rule(rule: &Broken) -> Explained {
     let because = |reason| Explained::new(reason, rule);
     let state_of = |subject: &str, reason| because(reason).precondition(subject);
     match rule {
@@ -44,6 +57,18 @@ pub(super) fn explain(rule: &Broken) -> Explained {
         Broken::InvitationCanceled => state_of("invitation", Reason::InvitationCanceled),
         Broken::InvitationDeclined => state_of("invitation", Reason::InvitationDeclined),
         Broken::InvitationAccepted => state_of("invitation", Reason::InvitationAccepted),
+        Broken::InvitationOpen => state_of("invitation", Reason::InvitationOpen),
+        Broken::LinkReplaced => state_of("invitation", Reason::LinkReplaced),
+        Broken::InviteeRoleLocked => state_of("team", Reason::InviteeRoleLocked),
+        Broken::AnotherTree { team } => state_of("team", Reason::AnotherTree).with("team", team),
+        Broken::OneTeamOnly => state_of("team", Reason::OneTeamOnly),
+        Broken::ExpireTimeTooLate { days } => state_of("invitation", Reason::ExpireTimeTooLate).with("days", days),
+        Broken::DeliveryNotReportable => state_of("invitation", Reason::DeliveryNotReportable),
+        Broken::DeliverySuperseded => state_of("invitation", Reason::DeliverySuperseded),
+        Broken::BatchRefused { refused, addresses } => {
+            because(Reason::BatchRefused).with("refused", refused).preconditions(addresses)
+        }
+        Broken::EmailNotVerified => state_of("user", Reason::EmailNotVerified),
         Broken::EmailMismatch { masked_email } => {
             state_of("invitation", Reason::EmailMismatch).with("masked_email", masked_email)
         }

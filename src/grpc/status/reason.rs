@@ -55,7 +55,17 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::MemberSuspended
         | Reason::NothingGranted
         | Reason::OwnUser
-        | Reason::ProfileNotEditable => Code::FailedPrecondition,
+        | Reason::ProfileNotEditable
+        | Reason::InvitationOpen
+        | Reason::LinkReplaced
+        | Reason::InviteeRoleLocked
+        | Reason::AnotherTree
+        | Reason::OneTeamOnly
+        | Reason::ExpireTimeTooLate
+        | Reason::DeliveryNotReportable
+        | Reason::DeliverySuperseded
+        | Reason::BatchRefused
+        | Reason::EmailNotVerified => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::ConcurrentModification => Code::Aborted,
         Reason::SeatsExhausted | Reason::PendingInvitationsExhausted | Reason::Overloaded | Reason::MessageTooLarge => {
             Code::ResourceExhausted

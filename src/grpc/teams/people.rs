@@ -67,7 +67,7 @@ pub(super) async fn list_members(
     let role = v.optional_id::<RoleId>("role_id", &request.role_id);
     let order = convert_member::order(&mut v, request.order_by);
     let state = convert_member::state(&mut v, request.state);
-    let search = convert_member::search(&mut v, &request.search);
+    let search = convert::prefix(&mut v, "search", &request.search);
     let since = match &request.min_join_time {
         None => Some(None),
         Some(time) => v.field("min_join_time", convert::time(time)).map(Some),

@@ -26,6 +26,10 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) last_sent_time: Option<DateTimeUtc>,
     pub(in crate::repository) send_count: i64,
     pub(in crate::repository) changed: i64,
+    pub(in crate::repository) locale: Option<String>,
+    pub(in crate::repository) delivery_id: Option<Uuid>,
+    pub(in crate::repository) renewal_request_time: Option<DateTimeUtc>,
+    pub(in crate::repository) delete_time: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,6 +11,9 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) attempts: i64,
     pub(in crate::repository) create_time: DateTimeUtc,
     pub(in crate::repository) next_attempt_time: DateTimeUtc,
+    pub(in crate::repository) kind: String,
+    pub(in crate::repository) recipient: Option<String>,
+    pub(in crate::repository) last_error: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

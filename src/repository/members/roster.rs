@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Alias, Expr, Query},
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Alias, Expr, Query, SelectStatement},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -15,8 +15,8 @@ use crate::{
     domain::{Invitation, InvitationId, Member, TeamId, UserId, member::State},
     repository::{
         Result, Source,
-        entity::{invitation, membership},
-        invitations::{PENDING, StateFilter, in_state},
+        entity::{invitation, invitation_grant, membership},
+        invitations::{StateFilter, in_state},
         row::word_of,
     },
 };
@@ -143,10 +143,9 @@ async fn invitees(
 
     let any = states.iter().fold(Condition::any(), |any, state| any.add(in_state(*state, page.now)));
     let mut query = invitation::Entity::find()
-        .filter(Column::TeamId.eq(team.0))
+        .filter(Column::Id.in_subquery(newest(team)))
         .filter(any)
-        .filter(is_newest())
-        .filter(is_no_members(page.now))
+        .filter(is_no_members(team, page.now))
         .order_by_asc(Column::CreateTime)
         .order_by_asc(Column::Id)
         .limit(page.limit);
@@ -161,9 +160,10 @@ async fn invitees(
     query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
 }
 
-/// Nobody was invited at this address again. One that is open is always listed: an older one can be sent again.
-fn is_newest() -> Condition {
-    use invitation::{Column, Entity};
+/// The invitations that grant something in a team, without those whose address was invited again. One that is open is
+/// always listed: an older one can be sent again.
+fn newest(team: TeamId) -> SelectStatement {
+    use invitation_grant::{Column, Entity};
 
     let newer = Alias::new("newer");
     let own = |column: Column| Expr::col((newer.clone(), column));
@@ -172,20 +172,27 @@ fn is_newest() -> Condition {
         .from_as(Entity, newer.clone())
         .and_where(own(Column::TeamId).eq(Column::TeamId.into_expr()))
         .and_where(own(Column::Email).eq(Column::Email.into_expr()))
-        .cond_where(own(Column::Id).gt(Column::Id.into_expr()).or(own(Column::State).eq(PENDING)))
-        .and_where(own(Column::Id).ne(Column::Id.into_expr()))
+        .cond_where(
+            own(Column::InvitationId).gt(Column::InvitationId.into_expr()).or(own(Column::Pending).eq(true)),
+        )
+        .and_where(own(Column::InvitationId).ne(Column::InvitationId.into_expr()))
         .take();
-    Condition::any().add(Column::State.eq(PENDING)).add(Expr::not_exists(again))
+    Entity::find()
+        .select_only()
+        .column(Column::InvitationId)
+        .filter(Column::TeamId.eq(team.0))
+        .filter(Condition::any().add(Column::Pending.eq(true)).add(Expr::not_exists(again)))
+        .into_query()
 }
 
 /// No member has this address.
-fn is_no_members(now: DateTime<Utc>) -> Expr {
+fn is_no_members(team: TeamId, now: DateTime<Utc>) -> Expr {
     use membership::{Column, Entity};
 
     let member = Query::select()
         .expr(Expr::value(1))
         .from(Entity)
-        .and_where(Column::TeamId.into_expr().eq(invitation::Column::TeamId.into_expr()))
+        .and_where(Column::TeamId.into_expr().eq(team.0))
         .and_where(Column::Email.into_expr().eq(invitation::Column::Email.into_expr()))
         .cond_where(not_over(now))
         .take();

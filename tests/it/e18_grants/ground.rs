@@ -298,8 +298,8 @@ impl Tree<'_> {
             }));
         }
         let preview = wire::PreviewInvitationRequest { token: self.token.clone() };
-        let invited = service.invitations().preview_invitation(preview).await.done();
-        view.insert(format!("{:?} {:?}", invited.state(), invited.role_names));
+        let invited = service.invitations().preview_invitation(preview).await.done().preview.unwrap();
+        view.insert(format!("{:?} {:?}", invited.state(), invited.grants));
         view
     }
 }

@@ -10,7 +10,7 @@ use roster::{
     domain::{
         Actor, Cause, Change, Email, Event, EventId, Invitation, InvitationId, Member, RoleId, Team, TeamId,
         TeamPolicy, User, Version,
-        invitation::{Channel, Delivery, State},
+        invitation::{Channel, Delivery, Offer, State},
         label::Labels,
         member::Source,
         profile::Notifications,
@@ -82,15 +82,17 @@ pub fn invitation(number: u128, team: &Team, user: &str) -> Invitation {
         id: InvitationId(Uuid::from_u128(number)),
         team_id: team.id,
         email: address(user),
-        grants: BTreeMap::from([(team.id, BTreeSet::from([RoleId::admin()]))]),
+        grants: BTreeMap::from([(team.id, Offer::of_roles(BTreeSet::from([RoleId::admin()])))]),
         state: State::Pending,
         link_version: 1,
         inviter: None,
         message: Message::default(),
+        locale: None,
         metadata: Labels::default(),
         create_time: NOW,
         expire_time: NOW + TimeDelta::days(1),
-        delivery: Delivery::new(Channel::LinkOnly),
+        delivery: Delivery::new(Channel::LinkOnly, Uuid::nil()),
+        renewal_request_time: None,
         changed: Version(1),
     }
 }

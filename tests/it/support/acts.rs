@@ -98,6 +98,45 @@ pub fn stamp(time: DateTime<Utc>) -> Timestamp {
 }
 
 impl Caller {
+    /// Invites an address that an outside mailer writes to, and gives the invitation's id.
+    pub async fn invite_outside(&self, team: &str, email: &str) -> String {
+        let request = wire::CreateInvitationRequest {
+            team_id: team.to_owned(),
+            email: email.to_owned(),
+            role_ids: texts(&["member"]),
+            delivery_channel: wire::DeliveryChannel::External.into(),
+            ..Default::default()
+        };
+        self.invitations().create_invitation(request).await.done().invitation.unwrap().id
+    }
+
+    /// Changes an open invitation: the fields of `change` that the mask names.
+    pub async fn update_invitation(
+        &self,
+        change: wire::Invitation,
+        paths: &[&str],
+    ) -> Answer<wire::UpdateInvitationResponse> {
+        let request =
+            wire::UpdateInvitationRequest { invitation: Some(change), update_mask: mask(paths), ..Default::default() };
+        self.invitations().update_invitation(request).await
+    }
+
+    /// Has an open invitation run out then.
+    pub async fn end_invitation_at(
+        &self,
+        team: &str,
+        id: &str,
+        end: DateTime<Utc>,
+    ) -> Answer<wire::UpdateInvitationResponse> {
+        let change = wire::Invitation {
+            team_id: team.to_owned(),
+            id: id.to_owned(),
+            expire_time: Some(stamp(end)),
+            ..Default::default()
+        };
+        self.update_invitation(change, &["expire_time"]).await
+    }
+
     pub async fn create_below(&self, parent: &str, name: &str) -> String {
         self.teams().create_team(below(parent, name)).await.done().team.unwrap().id
     }

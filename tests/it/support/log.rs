@@ -8,7 +8,7 @@ use std::{
 use roster::domain::cursor;
 use roster_proto::{
     events::v1::{
-        Event, GrantState, InvitationState as Told, InvitationStatus, MemberState, TeamState, event::Payload,
+        Event, DeliveryStatus, GrantState, InvitationState as Told, InvitationStatus, MemberState, TeamState, event::Payload,
     },
     v1::{self as wire, GetTeamRequest, ListEventsRequest, ListInvitationsRequest, ListMembersRequest},
 };
@@ -194,6 +194,7 @@ fn told_team(team: &wire::Team) -> TeamState {
         shared_ownership: policy.ownership() == wire::Ownership::Shared,
         exclusive_membership: policy.exclusive_membership,
         allow_external_members: policy.allow_external_members.unwrap(),
+        invitee_roles_editable: policy.invitee_roles_editable.unwrap(),
         admins_edit_profiles: policy.profile_editing() == wire::ProfileEditing::Admins,
         allowed_email_domains: policy.allowed_email_domains,
         ..state
@@ -224,17 +225,35 @@ fn told_invitation(invitation: wire::Invitation) -> Told {
         wire::InvitationState::Expired => InvitationStatus::Expired,
     };
     let delivery = invitation.delivery.unwrap();
-    let grants = invitation.grants.into_iter();
+    let delivery_status = match delivery.state() {
+        wire::DeliveryState::Unspecified => DeliveryStatus::Unspecified,
+        wire::DeliveryState::Queued => DeliveryStatus::Queued,
+        wire::DeliveryState::Sent => DeliveryStatus::Sent,
+        wire::DeliveryState::Failed => DeliveryStatus::Failed,
+        wire::DeliveryState::Bounced => DeliveryStatus::Bounced,
+    };
+    let grant = |grant: wire::Grant| GrantState {
+        team_id: grant.team_id,
+        role_ids: grant.role_ids,
+        permissions: grant.permissions,
+    };
+    let mut grants: Vec<_> = invitation.grants.into_iter().map(grant).collect();
+    grants.sort_by(|a, b| a.team_id.cmp(&b.team_id));
     Told {
         invitation_id: invitation.id,
         email: invitation.email,
-        grants: grants.map(|grant| GrantState { team_id: grant.team_id, role_ids: grant.role_ids }).collect(),
+        grants,
         status: status.into(),
         inviter_user_id: invitation.inviter_user_id,
         metadata: invitation.metadata,
         expire_time: invitation.expire_time,
         accepted_user_id: invitation.accepted_user_id,
         send_count: delivery.send_count,
-        delivery_error: delivery.last_error,
+        // Of a mail that waits, the failures so far are told with the mail and make no event.
+        delivery_error: if delivery_status == DeliveryStatus::Queued { String::new() } else { delivery.last_error },
+        delivery_id: delivery.id,
+        delivery_status: delivery_status.into(),
+        locale: invitation.locale,
+        message: invitation.message,
     }
 }

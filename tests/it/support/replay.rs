@@ -95,6 +95,13 @@ impl Replay {
             Payload::InvitationDeliveryFailed(change) => {
                 step(invitations, change.before.as_ref(), change.after.as_ref(), event);
             }
+            Payload::InvitationDeliveryRequested(change) => {
+                step(invitations, change.after.as_ref(), change.after.as_ref(), event);
+            }
+            Payload::InvitationRenewalRequested(change) => {
+                step(invitations, change.after.as_ref(), change.after.as_ref(), event);
+            }
+            Payload::InvitationDeleted(change) => step(invitations, change.before.as_ref(), None, event),
             Payload::RoleCreated(change) => step(roles, None, change.after.as_ref(), event),
             Payload::RoleUpdated(change) => step(roles, change.before.as_ref(), change.after.as_ref(), event),
             Payload::RoleDeleted(change) => step(roles, change.before.as_ref(), None, event),
@@ -179,6 +186,8 @@ impl Told for InvitationState {
             "invitation_updated" => {
                 matches!(before, Some(Status::Pending | Status::Expired)) && self.status() == Status::Pending
             }
+            "invitation_delivery_requested" => before == Some(Status::Pending),
+            "invitation_renewal_requested" => before == Some(Status::Expired),
             "invitation_sent" | "invitation_delivery_failed" => before == Some(self.status()),
             _ => {
                 let end = match kind {

@@ -17,7 +17,7 @@ use crate::contract::api::{RPCS, Rpc};
 
 /// A request that the caller named in the scene of a test may make, for every RPC. What stands in braces is a name that
 /// the test puts an id in for.
-pub const REQUESTS: [(&str, &str); 52] = [
+pub const REQUESTS: [(&str, &str); 61] = [
     ("CreateTeam", r#"{"name": "Below", "parentTeamId": "{team}"}"#),
     ("GetTeam", r#"{"teamId": "{team}"}"#),
     ("ListTeams", r#"{"parentTeamId": "{team}"}"#),
@@ -64,9 +64,21 @@ pub const REQUESTS: [(&str, &str); 52] = [
     ("ResendInvitation", r#"{"teamId": "{team}", "invitationId": "{invitation}"}"#),
     ("GetInvitationLink", r#"{"teamId": "{team}", "invitationId": "{invitation}"}"#),
     ("CancelInvitation", r#"{"teamId": "{team}", "invitationId": "{invitation}"}"#),
+    (
+        "BatchCreateInvitations",
+        r#"{"teamId": "{team}", "text": "new@example.com", "roleIds": ["{role}"], "otherGrants": [{"teamId": "{child}", "roleIds": ["member"]}]}"#,
+    ),
+    ("ListMyInvitations", r#"{"userId": "{target}"}"#),
+    ("UpdateInvitation", r#"{"invitation": {"teamId": "{team}", "id": "{invitation}", "message": "Hello"}}"#),
+    ("DeleteInvitation", r#"{"teamId": "{team}", "invitationId": "{invitation}"}"#),
+    (
+        "ReportDelivery",
+        r#"{"teamId": "{team}", "invitationId": "{outside}", "state": "DELIVERY_STATE_FAILED", "error": "no such mailbox"}"#,
+    ),
     ("PreviewInvitation", r#"{"token": "{token}"}"#),
     ("AcceptInvitation", r#"{"token": "{token}", "userId": "{invited}"}"#),
     ("DeclineInvitation", r#"{"token": "{token}"}"#),
+    ("RequestNewInvitation", r#"{"token": "{expired}"}"#),
     ("CheckAccess", r#"{"userId": "{target}", "teamId": "{team}", "permission": "a.b"}"#),
     ("BatchCheckAccess", r#"{"checks": [{"userId": "{target}", "teamId": "{team}", "permission": "a.b"}]}"#),
     ("ExplainAccess", r#"{"userId": "{target}", "teamId": "{team}", "permission": "a.b"}"#),
@@ -78,6 +90,12 @@ pub const REQUESTS: [(&str, &str); 52] = [
     ("ListTeams", r#"{"ancestorTeamId": "{team}"}"#),
     ("ListTeams", r#"{"userId": "{target}"}"#),
     ("GetUser", r#"{"email": "carol@example.com"}"#),
+    (
+        "UpdateInvitation",
+        r#"{"invitation": {"teamId": "{team}", "id": "{invitation}", "grants": [{"teamId": "{team}", "roleIds": ["{role}"]}]}}"#,
+    ),
+    ("AcceptInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
+    ("DeclineInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
     ("ListEvents", "{}"),
     ("Watch", r#"{"fromBeginning": true}"#),
 ];

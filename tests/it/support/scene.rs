@@ -3,7 +3,7 @@
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, AddMemberRequest, CreateInvitationRequest, CreateTeamRequest,
     CreateUserRequest, GetInvitationLinkRequest, ListMembersRequest, RemoveMemberRequest, UpdateMemberRequest,
-    accept_invitation_request::Accepter, member::Subject,
+    accept_invitation_request::{Accepter, Invitation as Named}, member::Subject,
 };
 use tonic::{Response, Status};
 
@@ -182,7 +182,7 @@ impl Caller {
 
     pub async fn accept(&self, token: &str, user: &str) -> Answer<wire::AcceptInvitationResponse> {
         let request = AcceptInvitationRequest {
-            token: token.to_owned(),
+            invitation: Some(Named::Token(token.to_owned())),
             accepter: Some(Accepter::UserId(user.to_owned())),
             ..Default::default()
         };
@@ -192,7 +192,7 @@ impl Caller {
     pub async fn accept_new(&self, token: &str, user: &str) -> Answer<wire::AcceptInvitationResponse> {
         let new = wire::NewUser { user_id: user.to_owned(), display_name: user.to_owned(), ..Default::default() };
         let request = AcceptInvitationRequest {
-            token: token.to_owned(),
+            invitation: Some(Named::Token(token.to_owned())),
             accepter: Some(Accepter::NewUser(new)),
             ..Default::default()
         };
@@ -200,7 +200,10 @@ impl Caller {
     }
 
     pub async fn decline(&self, token: &str) -> Answer<wire::DeclineInvitationResponse> {
-        let request = wire::DeclineInvitationRequest { token: token.to_owned(), ..Default::default() };
+        let request = wire::DeclineInvitationRequest {
+            invitation: Some(wire::decline_invitation_request::Invitation::Token(token.to_owned())),
+            ..Default::default()
+        };
         self.invitations().decline_invitation(request).await
     }
 

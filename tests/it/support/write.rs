@@ -6,7 +6,7 @@ use prost::Message;
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, AddMemberRequest, CreateInvitationRequest, CreateTeamRequest,
     CreateUserRequest, DeleteTeamRequest, DeliveryChannel, NewUser, RemoveMemberRequest, UpdateTeamRequest,
-    accept_invitation_request::Accepter,
+    accept_invitation_request::{Accepter, Invitation as Named},
 };
 use tonic::{Request, Response, Status};
 
@@ -101,7 +101,7 @@ impl Write {
     pub fn accept(request_id: &str, token: &str, new_user: &str) -> Self {
         let new = NewUser { user_id: new_user.to_owned(), ..Default::default() };
         Self::Accept(AcceptInvitationRequest {
-            token: token.to_owned(),
+            invitation: Some(Named::Token(token.to_owned())),
             accepter: Some(Accepter::NewUser(new)),
             request_id: request_id.to_owned(),
             ..Default::default()

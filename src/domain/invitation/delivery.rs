@@ -1,0 +1,153 @@
+//! How an invitation's link reaches the person.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Invitation;
+
+/// How the link reaches the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Channel {
+    /// By a mail that Roster sends.
+    Email,
+    /// By the caller's own hand.
+    LinkOnly,
+    /// By an outside mailer, which hears of it by an event and reports how it went.
+    External,
+}
+
+/// How far the latest mail came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DeliveryState {
+    /// Nothing to send.
+    None,
+    /// Waiting.
+    Queued,
+    /// Taken by the mail server.
+    Sent,
+    /// Refused for good, or given up.
+    Failed,
+    /// Taken, and sent back later.
+    Bounced,
+}
+
+/// How an invitation is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// How the link reaches the person.
+    pub channel: Channel,
+    /// The latest mail; `None` when nothing is to be sent.
+    pub id: Option<Uuid>,
+    /// How far the latest mail came.
+    pub state: DeliveryState,
+    /// How often the latest mail was tried.
+    pub attempts: u32,
+    /// What the mail server said last when it did not take it.
+    pub last_error: Option<String>,
+    /// When a mail was taken last.
+    pub last_sent_time: Option<DateTime<Utc>>,
+    /// How many mails were taken.
+    pub send_count: u32,
+}
+
+/// How the sending of a mail ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Outcome {
+    /// The mail server took it.
+    Sent,
+    /// It will not be tried again.
+    Failed {
+        /// What the mail server said last.
+        error: String,
+    },
+    /// It came back after it was taken.
+    Bounced {
+        /// What came back.
+        error: String,
+    },
+}
+
+impl Delivery {
+    /// A delivery that has not begun; `id` names its first mail.
+    pub fn new(channel: Channel, id: Uuid) -> Self {
+        let begun = Self {
+            channel,
+            id: None,
+            state: DeliveryState::None,
+            attempts: 0,
+            last_error: None,
+            last_sent_time: None,
+            send_count: 0,
+        };
+        begun.again(id)
+    }
+
+    /// The same for another mail.
+    pub(super) fn again(self, id: Uuid) -> Self {
+        let (id, state) = match self.channel {
+            Channel::Email | Channel::External => (Some(id), DeliveryState::Queued),
+            Channel::LinkOnly => (None, DeliveryState::None),
+        };
+        Self { id, state, attempts: 0, last_error: None, ..self }
+    }
+
+    /// How the latest mail ended. What came back stays so, whatever is reported late.
+    fn ended(self, attempts: u32, outcome: Outcome, now: DateTime<Utc>) -> Self {
+        match outcome {
+            Outcome::Sent if matches!(self.state, DeliveryState::Sent | DeliveryState::Bounced) => self,
+            Outcome::Sent => Self {
+                state: DeliveryState::Sent,
+                attempts,
+                last_error: None,
+                last_sent_time: Some(now),
+                send_count: self.send_count + 1,
+                ..self
+            },
+            Outcome::Failed { error } => {
+                Self { state: DeliveryState::Failed, attempts, last_error: Some(error), ..self }
+            }
+            Outcome::Bounced { error } => {
+                Self { state: DeliveryState::Bounced, attempts, last_error: Some(error), ..self }
+            }
+        }
+    }
+}
+
+impl Invitation {
+    /// How its latest mail ended after so many tries.
+    pub fn delivered(self, attempts: u32, outcome: Outcome, now: DateTime<Utc>) -> Self {
+        Self { delivery: self.delivery.ended(attempts, outcome, now), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::invitation::fixture::{at, pending};
+
+    fn bounced() -> Outcome {
+        Outcome::Bounced { error: "unknown mailbox".to_owned() }
+    }
+
+    #[test]
+    fn a_mail_is_counted_once_however_often_it_is_reported() {
+        let sent = pending().delivered(1, Outcome::Sent, at(5));
+        assert_eq!((sent.delivery.send_count, sent.delivery.last_sent_time), (1, Some(at(5))));
+        assert_eq!(sent.clone().delivered(1, Outcome::Sent, at(9)), sent);
+    }
+
+    #[test]
+    fn what_came_back_was_not_delivered_after_all() {
+        let back = pending().delivered(1, Outcome::Sent, at(5)).delivered(1, bounced(), at(6));
+        assert_eq!(back.delivery.state, DeliveryState::Bounced);
+        assert_eq!(back.clone().delivered(1, Outcome::Sent, at(7)), back);
+    }
+
+    #[test]
+    fn what_nobody_sends_has_no_mail() {
+        let id = Uuid::nil();
+        assert_eq!(Delivery::new(Channel::LinkOnly, id).id, None);
+        assert_eq!(Delivery::new(Channel::External, id).state, DeliveryState::Queued);
+    }
+}
