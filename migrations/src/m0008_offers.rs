@@ -168,7 +168,7 @@ async fn grants_down(m: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// Beside the mail to the invited person, one may wait for whoever invited.
 async fn mails_up(m: &SchemaManager<'_>) -> Result<(), DbErr> {
     for column in [
-        text("kind").not_null().default("INVITATION").take(),
+        exact(m, "kind").not_null().default("INVITATION").take(),
         // Whom it is for, where that is not the invited address.
         exact(m, "recipient"),
         text("last_error"),

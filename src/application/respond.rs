@@ -15,13 +15,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Broken, Cause, Email, Invitation, InvitationId, Team, TeamId, User, UserId,
-        event::InvitationChange,
-        invitation::Offer,
-        link::Claim,
-        member::Source,
-        permission::RespondInvitations,
-        text::DisplayName,
+        Broken, Cause, Email, Invitation, InvitationId, Team, TeamId, User, UserId, event::InvitationChange,
+        invitation::Offer, link::Claim, member::Source, permission::RespondInvitations, text::DisplayName,
         user::Profile,
     },
     repository::{invitations, teams},

@@ -215,9 +215,15 @@ impl Broken {
             Self::InviterNoLongerAllowed | Self::RoleGone { .. } => {
                 "ask an owner or admin of the team to send another invitation"
             }
-            Self::SeatsExhausted { .. } => "ask an owner of the team for a seat; an open invitation stays open meanwhile",
-            Self::TeamDisabled { .. } => "wait until the team is enabled again; an open invitation stays open meanwhile",
-            Self::DomainNotAllowed { .. } => "ask an owner of the team to admit the domain, or to invite another address",
+            Self::SeatsExhausted { .. } => {
+                "ask an owner of the team for a seat; an open invitation stays open meanwhile"
+            }
+            Self::TeamDisabled { .. } => {
+                "wait until the team is enabled again; an open invitation stays open meanwhile"
+            }
+            Self::DomainNotAllowed { .. } => {
+                "ask an owner of the team to admit the domain, or to invite another address"
+            }
             Self::ExternalNotAllowed => "ask an owner of the team to admit external members",
             Self::MemberElsewhere => "leave the other team of the tree first, or ask its owner to move you",
             _ => return None,

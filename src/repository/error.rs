@@ -76,7 +76,11 @@ const CONSTRAINTS: [(Constraint, &str, &str); 9] = [
     (Constraint::UserEmail, "users_email_key", "users.email"),
     (Constraint::RoleKey, "roles_key_key", "roles.root_id, roles.key"),
     (Constraint::Membership, "memberships_pkey", "memberships.team_id, memberships.user_id"),
-    (Constraint::PendingInvitation, "invitation_grants_pending_key", "invitation_grants.team_id, invitation_grants.email"),
+    (
+        Constraint::PendingInvitation,
+        "invitation_grants_pending_key",
+        "invitation_grants.team_id, invitation_grants.email",
+    ),
     (Constraint::EventVersion, "events_team_version_key", "events.team_id, events.team_version"),
     (Constraint::EventVersion, "events_user_version_key", "events.user_id, events.user_version"),
     (Constraint::EventPosition, "events_position_key", "events.position"),

@@ -31,9 +31,7 @@ use crate::domain::{
 };
 
 pub use list::{Filter, Order, Page, Place, list, of_address};
-pub use pending::{
-    all_granting, count_open, overdue, pending_for, pending_sent_by, pending_to_role,
-};
+pub use pending::{all_granting, count_open, overdue, pending_for, pending_sent_by, pending_to_role};
 pub use write::{delete, insert, update};
 
 const PENDING: &str = "PENDING";

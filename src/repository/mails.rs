@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Database, Error, Result, Source, Tx,
     entity::mail::{ActiveModel, Column, Entity, Model},
-    row::{At},
+    row::At,
 };
 use crate::domain::{InvitationId, UserId};
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The steps of the schema, the first one first.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "m0001_teams",
     "m0002_invitations",
     "m0003_events",
@@ -28,6 +28,7 @@ const STEPS: [&str; 7] = [
     "m0005_roles",
     "m0006_members",
     "m0007_profiles",
+    "m0008_offers",
 ];
 
 /// What a command came to.

@@ -226,7 +226,7 @@ both! {
             ..Default::default()
         };
         let refusal = s.service().invitations().create_invitation(request).await.refused(Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(fields(&refusal), ["team_id", "email", "role_ids[0]", "message", "delivery_channel"]);
+        assert_eq!(fields(&refusal), ["team_id", "role_ids[0]", "message", "delivery_channel", "email"]);
     }
 
     async fn a_field_mask_names_what_to_set(db: Db) {

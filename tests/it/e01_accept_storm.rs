@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, AcceptInvitationResponse, CreateInvitationResponse, NewUser, TeamPolicy,
-    UpdateTeamRequest, accept_invitation_request::{Accepter, Invitation as Named},
+    UpdateTeamRequest,
+    accept_invitation_request::{Accepter, Invitation as Named},
 };
 use tonic::Status;
 
@@ -58,8 +59,11 @@ impl Storm {
     async fn accept(&self, token: &str, accepters: Vec<Accepter>) -> Vec<Result<AcceptInvitationResponse, Status>> {
         let services = storm::services(self.scene.server.address(), 100);
         let calls = accepters.into_iter().zip(services.iter().cycle().cloned()).map(|(accepter, service)| {
-            let request =
-                AcceptInvitationRequest { invitation: Some(Named::Token(token.to_owned())), accepter: Some(accepter), ..Default::default() };
+            let request = AcceptInvitationRequest {
+                invitation: Some(Named::Token(token.to_owned())),
+                accepter: Some(accepter),
+                ..Default::default()
+            };
             async move { service.invitations().accept_invitation(request).await.map(tonic::Response::into_inner) }
         });
         storm::at_once(calls).await

@@ -1,7 +1,7 @@
 //! Who owns a tree, and whom its rules let in: shared ownership, one membership for each person, people from elsewhere.
 
 use chrono::TimeDelta;
-use roster_proto::v1::{AddMemberRequest, Ownership, TeamPolicy, User};
+use roster_proto::v1::{self as wire, AddMemberRequest, CreateInvitationRequest, Ownership, TeamPolicy, User};
 use tonic::{Code, Response, Status};
 
 use crate::{
@@ -123,7 +123,16 @@ both! {
 
     async fn who_becomes_an_owner_stays(db: Db) {
         let s = Scene::shared(db).await;
-        let (_, token) = s.invited("eve@example.com", &["owner"]).await;
+        let branch = s.team_below("Branch").await;
+        let offer = CreateInvitationRequest {
+            team_id: s.team.clone(),
+            email: "eve@example.com".to_owned(),
+            role_ids: texts(&["owner"]),
+            other_grants: vec![wire::Grant { team_id: branch, role_ids: texts(&["member"]), permissions: Vec::new() }],
+            ..Default::default()
+        };
+        let invited = s.person("ada").invitations().create_invitation(offer).await.done().invitation.unwrap();
+        let token = s.token(&invited.id).await;
         let end = Some(stamp(s.after(TimeDelta::days(1))));
         let ends = AddMemberRequest { role_ids: texts(&["member"]), expire_time: end, ..Default::default() };
         let owner = AddMemberRequest { role_ids: texts(&["owner"]), ..ends.clone() };
@@ -195,7 +204,10 @@ both! {
         for team in [&s.team, &branch] {
             s.person("bob").add(team, "eve", &["member"]).await.refused(EXTERNAL.0, EXTERNAL.1);
         }
-        s.person("bob").invite(&branch, "eve@example.com", &["member"]).await.refused(EXTERNAL.0, EXTERNAL.1);
+        // Whoever invites is not told that somebody has this address.
+        let invited = s.person("bob").invite(&branch, "eve@example.com", &["member"]).await.done().invitation.unwrap();
+        let to_branch = s.service().token(&branch, &invited.id).await;
+        s.service().accept(&to_branch, "eve").await.refused(EXTERNAL.0, EXTERNAL.1);
         s.person("bob").add(&branch, "dan", &["member"]).await.done();
         s.admits_external(true).await;
         s.service().accept(&token, "eve").await.done();

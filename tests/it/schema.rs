@@ -89,7 +89,10 @@ async fn rules_stand_in_the_schema() {
         (index.columns.join(" "), index.predicate.clone())
     };
     let all = String::new;
-    assert_eq!(unique("invitations", "invitations_pending_key"), ("team_id email".into(), "state = 'PENDING'".into()));
+    assert_eq!(
+        unique("invitation_grants", "invitation_grants_pending_key"),
+        ("team_id email".into(), "pending".into())
+    );
     assert_eq!(unique("events", "events_team_version_key"), ("team_id team_version".into(), all()));
     assert_eq!(unique("events", "events_user_version_key"), ("user_id user_version".into(), all()));
     assert_eq!(unique("events", "events_position_key"), ("position".into(), all()));

@@ -10,7 +10,10 @@ use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     trace::v1::{ResourceSpans, Span},
 };
-use roster_proto::v1::{AcceptInvitationRequest, NewUser, accept_invitation_request::{Accepter, Invitation as Named}};
+use roster_proto::v1::{
+    AcceptInvitationRequest, NewUser,
+    accept_invitation_request::{Accepter, Invitation as Named},
+};
 use serde_json::Value as Json;
 use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -87,10 +90,8 @@ async fn a_link_is_kept_nowhere_but_in_its_mail() {
         ..Default::default()
     };
     service.invitations().accept_invitation(accept).await.done();
-    let damaged = AcceptInvitationRequest {
-        invitation: Some(Named::Token(token[1..].to_owned())),
-        ..Default::default()
-    };
+    let damaged =
+        AcceptInvitationRequest { invitation: Some(Named::Token(token[1..].to_owned())), ..Default::default() };
     service.invitations().accept_invitation(damaged).await.refused(Code::InvalidArgument, "INVALID_FIELD");
     served.process.signal("TERM");
     served.process.end().await;

@@ -100,8 +100,10 @@ async fn regrant(work: &mut Work<'_>, team: &Team, before: &Invitation, wanted: 
     let (_, held) = hold_all::<UpdateInvitations>(work, team.id, before.teams().chain(wanted.teams())).await?;
     team.policy.check_teams(wanted.grants.len())?;
     check_grants(work, &held, &wanted.grants).await?;
-    let (kept, added): (Vec<_>, Vec<_>) =
-        held.iter().filter(|(id, _)| wanted.grants.contains_key(id)).partition(|(id, _)| before.grants.contains_key(id));
+    let (kept, added): (Vec<_>, Vec<_>) = held
+        .iter()
+        .filter(|(id, _)| wanted.grants.contains_key(id))
+        .partition(|(id, _)| before.grants.contains_key(id));
     let teams = |of: &[(&TeamId, &(Team, Authority))]| of.iter().map(|(_, (team, _))| team.clone()).collect::<Vec<_>>();
     super::address::check_added(work, &teams(&kept), &teams(&added), before).await?;
     let by = held.get(&team.id).map(|(_, by)| by.clone());

@@ -120,7 +120,10 @@ impl Invite {
         again: Option<&Invitation>,
     ) -> Result<Vec<std::result::Result<(), Broken>>> {
         let teams: Vec<&Team> = self.held.values().map(|(team, _)| team).collect();
-        Addressees::find(work, &teams, emails, again.map(|again| again.id)).await?.judge(work, &teams, emails, again).await
+        Addressees::find(work, &teams, emails, again.map(|again| again.id))
+            .await?
+            .judge(work, &teams, emails, again)
+            .await
     }
 
     /// Sends the offer to addresses that nothing stands against.

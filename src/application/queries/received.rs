@@ -15,10 +15,7 @@ use crate::{
         standing::Standing,
     },
     domain::{
-        Broken, Invitation, Roles, Team, TeamId, UserId,
-        invitation::State,
-        link::Claim,
-        permission::RespondInvitations,
+        Broken, Invitation, Roles, Team, TeamId, UserId, invitation::State, link::Claim, permission::RespondInvitations,
     },
     repository::{
         invitations::{self, Place},

@@ -72,7 +72,6 @@ pub(super) async fn create_invitation(
 ) -> Result<wire::CreateInvitationResponse, Failure> {
     let mut v = Violations::default();
     let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    let email = v.field("email", Email::parse(&request.email));
     let asked = Asked {
         team_id: &request.team_id,
         role_ids: &request.role_ids,
@@ -84,6 +83,7 @@ pub(super) async fn create_invitation(
         channel: request.delivery_channel,
     };
     let offering = asked.offering(&mut v);
+    let email = v.field("email", Email::parse(&request.email));
     let (email, offering) = v.all((email, offering))?;
     let written = api.store.write(cx, options, CreateInvitation { email, offering }).await?;
     let (invitation, revision) = answer(api, &written);

@@ -85,11 +85,8 @@ pub struct Page<'a> {
 
 /// A page of the invitations that a team sent.
 pub async fn list(source: &impl Source, team: &Team, page: &Page<'_>) -> Result<Vec<Invitation>> {
-    let of = if page.filter.descendants {
-        Column::TeamId.in_subquery(subtree(team))
-    } else {
-        Column::TeamId.eq(team.id.0)
-    };
+    let of =
+        if page.filter.descendants { Column::TeamId.in_subquery(subtree(team)) } else { Column::TeamId.eq(team.id.0) };
     let query = listed().filter(of).filter(matching(&page.filter, page.now));
     read(source, paged(query, page.order, page.after.as_ref(), page.limit)).await
 }

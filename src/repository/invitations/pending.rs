@@ -55,12 +55,7 @@ pub async fn all_granting(source: &impl Source, team: TeamId) -> Result<Vec<Invi
 }
 
 /// How many open invitations grant something in a team, without those to these addresses.
-pub async fn count_open(
-    source: &impl Source,
-    team: TeamId,
-    except: Option<&Email>,
-    now: DateTime<Utc>,
-) -> Result<u64> {
+pub async fn count_open(source: &impl Source, team: TeamId, except: Option<&Email>, now: DateTime<Utc>) -> Result<u64> {
     let mut open = in_team(team).filter(Column::ExpireTime.gt(now));
     if let Some(email) = except {
         open = open.filter(Column::Email.ne(email.as_str()));
@@ -69,11 +64,7 @@ pub async fn count_open(
 }
 
 /// Those that have run out and are recorded as pending still, each with the team that sent it.
-pub async fn overdue(
-    source: &impl Source,
-    now: DateTime<Utc>,
-    limit: u64,
-) -> Result<BTreeSet<(TeamId, InvitationId)>> {
+pub async fn overdue(source: &impl Source, now: DateTime<Utc>, limit: u64) -> Result<BTreeSet<(TeamId, InvitationId)>> {
     let rows = Entity::find()
         .select_only()
         .columns([Column::TeamId, Column::Id])

@@ -1,11 +1,7 @@
 //! Writing invitations.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, EntityTrait, QueryFilter,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{ActiveModel, Column, Entity, State, changing_fields, invitation_grant};
 use crate::{

@@ -172,9 +172,7 @@ fn newest(team: TeamId) -> SelectStatement {
         .from_as(Entity, newer.clone())
         .and_where(own(Column::TeamId).eq(Column::TeamId.into_expr()))
         .and_where(own(Column::Email).eq(Column::Email.into_expr()))
-        .cond_where(
-            own(Column::InvitationId).gt(Column::InvitationId.into_expr()).or(own(Column::Pending).eq(true)),
-        )
+        .cond_where(own(Column::InvitationId).gt(Column::InvitationId.into_expr()).or(own(Column::Pending).eq(true)))
         .and_where(own(Column::InvitationId).ne(Column::InvitationId.into_expr()))
         .take();
     Entity::find()

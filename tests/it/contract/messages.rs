@@ -8,11 +8,14 @@ use super::{
 };
 
 /// Writes without an `etag`, and why.
-const WITHOUT_ETAG: [(&str, &str); 10] = [
+const WITHOUT_ETAG: [(&str, &str); 13] = [
     ("CreateTeam", "nothing is there yet"),
     ("CreateUser", "nothing is there yet"),
     ("CreateRole", "nothing is there yet"),
     ("CreateInvitation", "nothing is there yet"),
+    ("BatchCreateInvitations", "nothing is there yet"),
+    ("ReportDelivery", "the delivery's id says which mail is meant"),
+    ("RequestNewInvitation", "who holds a token has seen no etag"),
     ("AddMember", "nothing is there yet"),
     ("AcceptInvitation", "who holds a token has seen no etag"),
     ("DeclineInvitation", "who holds a token has seen no etag"),

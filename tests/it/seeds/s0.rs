@@ -42,7 +42,7 @@ both! {
         assert_eq!(resent.state(), InvitationState::Pending);
         let renewed = s.token(&id).await;
         assert_ne!(renewed, token);
-        s.service().accept_new(&token, "fay").await.refused(Code::InvalidArgument, "TOKEN_INVALID");
+        s.service().accept_new(&token, "fay").await.refused(Code::FailedPrecondition, "LINK_REPLACED");
         s.service().accept_new(&renewed, "fay").await.done();
         assert_eq!(s.members().await.last().unwrap(), "fay member");
     }

@@ -8,7 +8,8 @@ use std::{
 use roster::domain::cursor;
 use roster_proto::{
     events::v1::{
-        Event, DeliveryStatus, GrantState, InvitationState as Told, InvitationStatus, MemberState, TeamState, event::Payload,
+        DeliveryStatus, Event, GrantState, InvitationState as Told, InvitationStatus, MemberState, TeamState,
+        event::Payload,
     },
     v1::{self as wire, GetTeamRequest, ListEventsRequest, ListInvitationsRequest, ListMembersRequest},
 };

@@ -3,7 +3,8 @@
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, AddMemberRequest, CreateInvitationRequest, CreateTeamRequest,
     CreateUserRequest, GetInvitationLinkRequest, ListMembersRequest, RemoveMemberRequest, UpdateMemberRequest,
-    accept_invitation_request::{Accepter, Invitation as Named}, member::Subject,
+    accept_invitation_request::{Accepter, Invitation as Named},
+    member::Subject,
 };
 use tonic::{Response, Status};
 
