@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod address_list;
 pub mod cursor;
 pub mod email;
 pub mod event;
@@ -29,6 +30,7 @@ pub mod text;
 pub mod user;
 
 pub use actor::{Actor, Principal};
+pub use address_list::AddressList;
 pub use email::Email;
 pub use event::{Cause, Change, Event, Subject};
 pub use id::{EventId, InvitationId, RoleId, TeamId, UserId, Version};

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 
+/// Why a text is no [`Email`].
+pub(super) const NOT_AN_ADDRESS: Invalid = Invalid::new("must be an e-mail address such as ada@example.com");
+
 /// An e-mail address in its normal form.
 ///
 /// ASCII letters are lower-cased in both parts, the domain is an IDNA A-label (UTS #46), and the local part otherwise
@@ -19,14 +22,13 @@ pub struct Email(String);
 impl Email {
     /// Normalises an address, without the white space around it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WHY: Invalid = Invalid::new("must be an e-mail address such as ada@example.com");
-        let (local, domain) = text.trim().rsplit_once('@').ok_or(WHY)?;
+        let (local, domain) = text.trim().rsplit_once('@').ok_or(NOT_AN_ADDRESS)?;
         if !is_local_part(local) {
-            return Err(WHY);
+            return Err(NOT_AN_ADDRESS);
         }
-        let domain = normal_domain(domain).map_err(|_| WHY)?;
+        let domain = normal_domain(domain).map_err(|_| NOT_AN_ADDRESS)?;
         let address = format!("{}@{domain}", local.to_ascii_lowercase());
-        if address.len() <= 254 { Ok(Self(address)) } else { Err(WHY) }
+        if address.len() <= 254 { Ok(Self(address)) } else { Err(NOT_AN_ADDRESS) }
     }
 
     /// The address.
