@@ -9,6 +9,7 @@ use super::{
     Command, Error, Missing, Result, Work, admission,
     consequence::{change_invitation, close},
     context::Etag,
+    limits,
     members::{check_grant, member},
     roles::named,
 };
@@ -56,6 +57,7 @@ impl CreateInvitation {
     /// Invites to a team that this transaction holds, with what `by` may give.
     pub(super) async fn send(&self, work: &mut Work<'_>, team: &Team, by: &Authority) -> Result<Invitation> {
         check_grant(work, team, by, &Grant::of_roles(self.roles.clone())).await?;
+        limits::spend(work, by.person(), team.id, &[&self.email]).await?;
         check_address(work, team, &self.email).await?;
         if let Some(pending) = invitations::pending_for(work.tx, team.id, &self.email).await? {
             check_ran_out(&pending, work)?;
@@ -108,6 +110,7 @@ impl Command for ResendInvitation {
         let after = before.clone().resend(team.policy.invitation_ttl.delta(), work.now)?;
         check_roles_exist(work, &team, &before).await?;
         check_grant(work, &team, allowed.authority(), &Grant::of_roles(before.roles().clone())).await?;
+        limits::spend(work, allowed.authority().person(), team.id, &[&before.email]).await?;
         check_address(work, &team, &before.email).await?;
         if before.check_open(work.now).is_err() {
             // A new one may have been opened since this one ran out.

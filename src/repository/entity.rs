@@ -7,6 +7,7 @@ pub(super) mod invitation;
 pub(super) mod mail;
 pub(super) mod membership;
 pub(super) mod membership_role;
+pub(super) mod rate_limit;
 pub(super) mod role;
 pub(super) mod team;
 pub(super) mod user;

@@ -33,6 +33,7 @@ mod e17_foreign_ids;
 mod e18_grants;
 mod e25_addresses;
 mod grpcurl;
+mod invitation_limits;
 mod invitations;
 mod limits;
 mod members;
