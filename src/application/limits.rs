@@ -30,15 +30,15 @@ const INVITER: (&str, &str) = ("inviter", "invitations_by_inviter");
 const TEAM: (&str, &str) = ("team", "invitations_for_team");
 const RECIPIENT: (&str, &str) = ("recipient", "invitations_to_recipient");
 
-/// Something that is used up to a limit.
-struct Use {
+/// What is used of one limit.
+struct Charge {
     scope: &'static str,
     key: Key,
     limit: Limit,
     times: u32,
 }
 
-impl Use {
+impl Charge {
     fn new((scope, counted): (&'static str, &'static str), key: &str, limit: Limit, times: u32) -> Self {
         Self { scope, key: Key { scope: counted, key: key.to_owned() }, limit, times }
     }
@@ -54,15 +54,15 @@ pub(super) async fn spend(
     team: TeamId,
     recipients: &[&Email],
 ) -> Result<()> {
-    let uses = uses(work.limits, inviter, team, recipients);
-    let costs = uses.values().map(|used| (used.key.clone(), used.limit.cost(used.times))).collect();
+    let charges = charges(work.limits, inviter, team, recipients);
+    let costs = charges.values().map(|one| (one.key.clone(), one.limit.cost(one.times))).collect();
     let after = rate_limits::charge(work.tx, &costs, work.now).await?;
     let now = work.now.timestamp_micros();
     let refused = after.iter().filter_map(|(key, after)| {
-        let used = uses.get(key)?;
-        used.limit.check(used.times, *after, now).err().map(|wait| (wait, used))
+        let one = charges.get(key)?;
+        one.limit.check(one.times, *after, now).err().map(|wait| (wait, one))
     });
-    let Some((wait, Use { scope, limit, .. })) = refused.max_by_key(|(wait, _)| *wait) else { return Ok(()) };
+    let Some((wait, Charge { scope, limit, .. })) = refused.max_by_key(|(wait, _)| *wait) else { return Ok(()) };
     let retry_after = match wait {
         Wait::For(time) => Some(time),
         Wait::Forever => None,
@@ -70,22 +70,22 @@ pub(super) async fn spend(
     Err(Error::InvitationRateLimited { scope, limit: limit.count(), retry_after })
 }
 
-fn uses(
+fn charges(
     limits: &InvitationLimits,
     inviter: Option<&UserId>,
     team: TeamId,
     recipients: &[&Email],
-) -> BTreeMap<Key, Use> {
-    let all = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
-    let of_inviter = limits.per_inviter.zip(inviter).map(|(limit, id)| Use::new(INVITER, id.as_str(), limit, all));
-    let of_team = limits.per_team.map(|limit| Use::new(TEAM, &team.to_string(), limit, all));
-    let mut uses: BTreeMap<Key, Use> =
-        of_inviter.into_iter().chain(of_team).map(|used| (used.key.clone(), used)).collect();
-    for (limit, email) in
-        limits.per_recipient.iter().flat_map(|limit| recipients.iter().map(move |email| (limit, email)))
-    {
-        let used = Use::new(RECIPIENT, email.as_str(), *limit, 0);
-        uses.entry(used.key.clone()).or_insert(used).times += 1;
+) -> BTreeMap<Key, Charge> {
+    let times = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
+    let of_inviter = limits.per_inviter.zip(inviter).map(|(limit, id)| Charge::new(INVITER, id.as_str(), limit, times));
+    let of_team = limits.per_team.map(|limit| Charge::new(TEAM, &team.to_string(), limit, times));
+    let mut charges: BTreeMap<Key, Charge> =
+        of_inviter.into_iter().chain(of_team).map(|one| (one.key.clone(), one)).collect();
+    if let Some(limit) = limits.per_recipient {
+        for email in recipients {
+            let one = Charge::new(RECIPIENT, email.as_str(), limit, 0);
+            charges.entry(one.key.clone()).or_insert(one).times += 1;
+        }
     }
-    uses
+    charges
 }
