@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    application::{Queries, Store},
+    application::{InvitationLimits, Queries, Store},
     config::{self, Config, KeyFileError, LinkKey, MailTransportKind, PublisherKind},
     domain::{Role, Roles, keyring::Keyring, link::Links},
     env::Env,
@@ -130,7 +130,8 @@ impl App {
         // Writes outlive the calls that asked for them; what works in the background outlives the writes.
         let (writes, background) = (TaskTracker::new(), TaskTracker::new());
         let stop_background = CancellationToken::new();
-        let store = Store::new(database.clone(), env.clone(), roles.clone(), writes.clone());
+        let limits = Arc::new(invitation_limits(&config.limits));
+        let store = Store::new(database.clone(), env.clone(), roles.clone(), limits, writes.clone());
         let relay = Relay {
             database: database.clone(),
             env: env.clone(),
@@ -257,6 +258,14 @@ fn options(config: &config::Database) -> repository::database::Options {
         max_connections: config.max_connections,
         acquire_timeout: config.acquire_timeout,
         statement_timeout: config.statement_timeout,
+    }
+}
+
+fn invitation_limits(config: &config::Limits) -> InvitationLimits {
+    InvitationLimits {
+        per_inviter: config.invitations_per_inviter.limit(),
+        per_team: config.invitations_per_team.limit(),
+        per_recipient: config.invitations_per_recipient.limit(),
     }
 }
 

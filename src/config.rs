@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod keys;
 mod layers;
+mod limits;
 mod links;
 mod mail;
 mod roles;
@@ -32,6 +33,7 @@ pub use database::{Database, DatabaseUrl};
 pub use error::{Error, Problem, Problems};
 pub use events::{EventEncoding, Events, Nats, NatsUrl, PublisherKind};
 pub use keys::KeyFileError;
+pub use limits::{Limits, RateLimit};
 pub use links::{AcceptUrl, KeyBytes, LinkKey, Links};
 pub use mail::{Mail, MailFile, MailTransportKind, Smtp, SmtpSecurity};
 pub use roles::Role;
@@ -53,6 +55,8 @@ pub struct Config {
     pub auth: Auth,
     /// Invitation links.
     pub links: Links,
+    /// How often callers may do what others get to feel.
+    pub limits: Limits,
     /// Outgoing mail.
     pub mail: Mail,
     /// Publication of events.
@@ -71,6 +75,7 @@ impl Default for Config {
             database: Database::default(),
             auth: Auth::default(),
             links: Links::default(),
+            limits: Limits::default(),
             mail: Mail::default(),
             events: Events::default(),
             telemetry: Telemetry::default(),
@@ -121,6 +126,7 @@ impl Config {
         self.database.check(problems);
         self.auth.check(problems);
         self.links.check(problems);
+        self.limits.check(problems);
         self.mail.check(problems);
         self.events.check(problems);
         self.telemetry.check(problems);

@@ -23,6 +23,7 @@ pub mod policy;
 pub mod profile;
 #[cfg(test)]
 mod properties;
+pub mod rate;
 pub mod role;
 pub mod rule;
 pub mod team;

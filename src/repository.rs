@@ -16,6 +16,7 @@ pub mod leader;
 pub mod mails;
 pub mod members;
 mod path;
+pub mod rate_limits;
 pub mod roles;
 mod row;
 pub mod schema;

@@ -14,6 +14,7 @@ mod m0005_roles;
 mod m0006_members;
 mod m0007_profiles;
 mod m0008_offers;
+mod m0009_rate_limits;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_members::Migration),
             Box::new(m0007_profiles::Migration),
             Box::new(m0008_offers::Migration),
+            Box::new(m0009_rate_limits::Migration),
         ]
     }
 }

@@ -1,5 +1,7 @@
 //! What a use case can say instead of an answer.
 
+use std::time::Duration;
+
 use crate::{
     domain::{Broken, TeamId},
     repository::{self, Constraint},
@@ -28,6 +30,16 @@ pub enum Error {
     /// A rule of the domain forbids it.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// As many invitations were sent as may be for now.
+    #[error("the limit of {limit} invitations at once per {scope} is used up")]
+    InvitationRateLimited {
+        /// Whose limit: `inviter`, `team` or `recipient`.
+        scope: &'static str,
+        /// How many may be sent at once.
+        limit: u32,
+        /// When it would pass; none if it asks for more than may ever be sent at once.
+        retry_after: Option<Duration>,
+    },
     /// The resource changed since the etag was read.
     #[error("the resource has changed since its etag was read")]
     EtagMismatch,

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Allowed, Context, Error, Result, Revision, WriteOptions, authorize, standing::Standing};
+use super::{Allowed, Context, Error, InvitationLimits, Result, Revision, WriteOptions, authorize, standing::Standing};
 use crate::{
     domain::{Event, EventId, Roles, Team, TeamId, permission::Permission},
     env::Env,
@@ -49,6 +49,8 @@ pub struct Work<'a> {
     pub cx: &'a Context,
     /// The roles that can be held.
     pub roles: &'a Roles,
+    /// How many invitations may be sent.
+    pub limits: &'a InvitationLimits,
     /// The time of this transaction.
     pub now: DateTime<Utc>,
     env: &'a Env,
@@ -98,14 +100,21 @@ pub struct Store {
     database: Database,
     env: Env,
     roles: Arc<Roles>,
+    limits: Arc<InvitationLimits>,
     tasks: TaskTracker,
     written: Arc<Notify>,
 }
 
 impl Store {
     /// Writes to this database; `tasks` is what to wait for before the service stops.
-    pub fn new(database: Database, env: Env, roles: Arc<Roles>, tasks: TaskTracker) -> Self {
-        Self { database, env, roles, tasks, written: Arc::new(Notify::new()) }
+    pub fn new(
+        database: Database,
+        env: Env,
+        roles: Arc<Roles>,
+        limits: Arc<InvitationLimits>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { database, env, roles, limits, tasks, written: Arc::new(Notify::new()) }
     }
 
     /// Signals every commit that made events.
@@ -203,7 +212,7 @@ impl Store {
                 }
             }
         }
-        let mut work = Work { tx, cx, roles: &self.roles, now, env: &self.env };
+        let mut work = Work { tx, cx, roles: &self.roles, limits: &self.limits, now, env: &self.env };
         let answer = command.execute(&mut work).await?;
         let revision = Some(Revision::new(tx.versions()));
         let written = Written { answer, revision };

@@ -144,7 +144,7 @@ fn every_problem_is_told_at_once_under_its_key() {
     auth.tokens[1].scopes: is required
     auth.tokens[0].scopes: "No!" must be dotted names of a-z, 0-9, _ and -, such as catalog.products.write or catalog.*
     auth.tokens[0].sha256: expected SHA-256 as 64 hexadecimal digits
-    colour: is not a known key; known here: data_dir, server, database, auth, links, mail, events, telemetry, roles
+    colour: is not a known key; known here: data_dir, server, database, auth, links, limits, mail, events, telemetry, roles
     database.max_conections: is not a known key; known here: url, url_file, max_connections, acquire_timeout, statement_timeout, migrate_on_start
     database.url: expected sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
     server.listen: expected an address and a port such as "127.0.0.1:50051"

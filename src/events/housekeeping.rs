@@ -1,4 +1,4 @@
-//! Deletes what is not retained any more: old events, and the answers kept for retries.
+//! Deletes what is not retained any more: old events, the answers kept for retries, and limits that nothing is used of.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{leadership::Leadership, outage::Outage};
 use crate::{
     env::Env,
-    repository::{Database, Result, idempotency, sequence},
+    repository::{Database, Result, idempotency, rate_limits, sequence},
 };
 
 /// How often: often enough that each time there is little to delete.
@@ -58,7 +58,15 @@ impl Housekeeping {
             }
         }
         let answers = idempotency::purge(&self.database, now).await?;
-        tracing::debug!(events, answers, "deleted what is not retained any more");
+        let mut limits = 0;
+        loop {
+            let deleted = rate_limits::purge(&self.database, now).await?;
+            limits += deleted;
+            if deleted < rate_limits::PURGE_BATCH {
+                break;
+            }
+        }
+        tracing::debug!(events, answers, limits, "deleted what is not retained any more");
         Ok(())
     }
 }
@@ -71,7 +79,7 @@ mod tests {
     use crate::{
         env::{Clock, UuidV7},
         events::fixtures::TestDatabase,
-        repository::{events, sequence::Bounds},
+        repository::{events, rate_limits::Key, sequence::Bounds},
     };
 
     struct Later(DateTime<Utc>);
@@ -96,6 +104,30 @@ mod tests {
         };
         housekeeping.turn().await.unwrap();
         sequence::bounds(&db.database.reader()).await.unwrap()
+    }
+
+    /// The arrival time of a limit after it was used that much.
+    async fn arrival(db: &TestDatabase, key: &'static str, cost: TimeDelta) -> DateTime<Utc> {
+        let tx = db.database.begin().await.unwrap();
+        let key = Key { scope: "test", key: key.to_owned() };
+        let costs = [(key.clone(), cost.num_microseconds().unwrap())].into();
+        // As somebody sees it whose clock stands still.
+        let after = rate_limits::charge(&tx, &costs, DateTime::UNIX_EPOCH).await.unwrap();
+        tx.commit().await.unwrap();
+        DateTime::from_timestamp_micros(after[&key]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn limits_stay_until_all_of_them_can_be_used() {
+        let db = TestDatabase::new().await;
+        let (week, two) = (db.env.now() + WEEK, db.env.now() + 2 * WEEK);
+        arrival(&db, "a week", week - DateTime::UNIX_EPOCH).await;
+        arrival(&db, "two", two - DateTime::UNIX_EPOCH).await;
+        clean(&db, SIX_DAYS, false).await;
+        assert!(arrival(&db, "a week", TimeDelta::zero()).await > DateTime::UNIX_EPOCH);
+        clean(&db, EIGHT_DAYS, false).await;
+        assert_eq!(arrival(&db, "a week", TimeDelta::zero()).await, DateTime::UNIX_EPOCH);
+        assert!(arrival(&db, "two", TimeDelta::zero()).await > week);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ pub(super) mod invitation_grant;
 pub(super) mod mail;
 pub(super) mod membership;
 pub(super) mod membership_role;
+pub(super) mod rate_limit;
 pub(super) mod role;
 pub(super) mod team;
 pub(super) mod user;

@@ -152,6 +152,9 @@ impl Victim {
             ("ROSTER_EVENTS__NATS__URL", nats.url.expose().to_owned()),
             ("ROSTER_EVENTS__NATS__STREAM", nats.stream.clone()),
             ("ROSTER_EVENTS__NATS__SUBJECT_PREFIX", nats.subject_prefix.clone()),
+            ("ROSTER_LIMITS__INVITATIONS_PER_INVITER__COUNT", "0".to_owned()),
+            ("ROSTER_LIMITS__INVITATIONS_PER_TEAM__COUNT", "0".to_owned()),
+            ("ROSTER_LIMITS__INVITATIONS_PER_RECIPIENT__COUNT", "0".to_owned()),
             ("ROSTER_TELEMETRY__LOG_FILTER", "warn".to_owned()),
         ]
     }

@@ -11,6 +11,7 @@ use crate::{
         Command, Error, Result, Work,
         consequence::{change_invitation, close},
         context::Etag,
+        limits,
     },
     domain::{
         Authority, Broken, Cause, Invitation, InvitationId, Team, TeamId,
@@ -50,7 +51,8 @@ impl Command for ResendInvitation {
         }
         // Read again, for a membership that was found to have run out may have taken the invitation with it.
         let before = find(work, self.team, self.invitation).await?;
-        let inviter = invite.authority(self.team).and_then(Authority::person).cloned();
+        let inviter = invite.inviter().cloned();
+        limits::spend(work, inviter.as_ref(), self.team, &[&before.email]).await?;
         let ttl = invite.team().policy.invitation_ttl.delta();
         let after = before.clone().resend(inviter, ttl, work.id(), work.now)?;
         let after = change_invitation(work, InvitationChange::Updated, Cause::Direct, before, after).await?;

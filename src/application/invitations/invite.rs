@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{address::Addressees, dispatch};
 use crate::{
-    application::{Result, Work, authorize, members::check_grant},
+    application::{Result, Work, authorize, limits, members::check_grant},
     domain::{
-        Authority, Broken, Cause, Change, Email, Invitation, InvitationId, Team, TeamId,
+        Authority, Broken, Cause, Change, Email, Invitation, InvitationId, Team, TeamId, UserId,
         invitation::{Channel, Delivery, Offer, Offers, State},
         label::Labels,
         permission::{CreateInvitations, Permission},
@@ -107,6 +107,11 @@ impl Invite {
         &self.team
     }
 
+    /// The person who answers for the offer; `None` for a service.
+    pub(super) fn inviter(&self) -> Option<&UserId> {
+        self.authority(self.team.id).and_then(Authority::person)
+    }
+
     /// The authority in a team.
     pub(super) fn authority(&self, team: TeamId) -> Option<&Authority> {
         self.held.get(&team).map(|(_, by)| by)
@@ -133,7 +138,8 @@ impl Invite {
         offering: &Offering,
         emails: Vec<Email>,
     ) -> Result<Vec<Invitation>> {
-        let inviter = self.authority(self.team.id).and_then(Authority::person).cloned();
+        let inviter = self.inviter().cloned();
+        limits::spend(work, inviter.as_ref(), self.team.id, &emails.iter().collect::<Vec<_>>()).await?;
         let mut slots = Vec::new();
         let mut sent = Vec::new();
         for email in emails {

@@ -24,6 +24,13 @@ pub(super) fn explain(error: &Error, call_id: &str) -> Explained {
         Error::Missing(what) => missing(what),
         Error::Taken(what) => taken(what),
         Error::Broken(rule) => domain::explain(rule),
+        Error::InvitationRateLimited { scope, limit, retry_after } => {
+            let limited = because(Reason::InvitationRateLimited).with("scope", scope).quota(scope, *limit);
+            match retry_after {
+                Some(time) => limited.retry_after(*time),
+                None => limited,
+            }
+        }
         Error::EtagMismatch => because(Reason::EtagMismatch).retry_after(later::AT_ONCE),
         Error::RequestIdReused => because(Reason::RequestIdReused),
         Error::TokenInvalid => because(Reason::TokenInvalid),

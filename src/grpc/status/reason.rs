@@ -67,9 +67,11 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::BatchRefused
         | Reason::EmailNotVerified => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::ConcurrentModification => Code::Aborted,
-        Reason::SeatsExhausted | Reason::PendingInvitationsExhausted | Reason::Overloaded | Reason::MessageTooLarge => {
-            Code::ResourceExhausted
-        }
+        Reason::SeatsExhausted
+        | Reason::PendingInvitationsExhausted
+        | Reason::InvitationRateLimited
+        | Reason::Overloaded
+        | Reason::MessageTooLarge => Code::ResourceExhausted,
         Reason::CursorExpired => Code::OutOfRange,
         Reason::StorageUnavailable | Reason::RevisionNotReached | Reason::ShuttingDown => Code::Unavailable,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,

@@ -114,6 +114,10 @@ fn config(database: &TestDatabase, configure: impl FnOnce(&mut Config)) -> Confi
     config.database.migrate_on_start = false;
     // A test machine may be busy with other tests; what a full pool answers is looked at where it is the subject.
     config.database.acquire_timeout = std::time::Duration::from_secs(8);
+    // No test meets a limit but those that set one.
+    config.limits.invitations_per_inviter.count = 0;
+    config.limits.invitations_per_team.count = 0;
+    config.limits.invitations_per_recipient.count = 0;
     config.mail.file.folder = folder.join("mail");
     config.mail.poll_interval = std::time::Duration::from_millis(100);
     config.events.poll_interval = std::time::Duration::from_millis(100);
