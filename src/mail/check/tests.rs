@@ -156,7 +156,22 @@ fn every_problem_is_told_at_once() {
         ("es/.invitation.txt.swp", "left alone"),
         ("es/invitation.subject.txt", "Invitación a {{ team }}"),
     ];
-    insta::assert_snapshot!(problems(&files, branded()), @"");
+    insta::assert_snapshot!(problems(&files, branded()), @"
+    the mail templates have 13 problems:
+      README.md: is not a folder; each language has one, such as de or pt-BR
+      de/invitation.text: is not a known name; known here: invitation.subject.txt, invitation.txt, invitation.html, renewal.subject.txt, renewal.txt, renewal.html
+      de/invitation.txt: line 1: syntax error: unexpected end of input, expected end of variable block
+      german: is not named by a language tag such as de or pt-BR
+      zh: is for the same language as ZH
+      de/invitation.subject.txt: uses title, which is not a variable; known here: expires, grants, inviter, link, login_email, login_url, logo_url, message, product, support_address, team
+      de/invitation.html: writes a value without escaping it
+      fr/invitation.txt: lacks the link, with white space around it
+      fr/invitation.html: lacks the link, as the href of an element
+      de/renewal.txt: line 1: undefined value
+      de/renewal.html: line 1: template not found: tried to include non-existing template 'footer.html'
+      fr/renewal.txt: lacks the link, with white space around it
+      fr/renewal.html: line 1: unknown filter: filter nonsense is unknown
+    ");
 }
 
 #[test]

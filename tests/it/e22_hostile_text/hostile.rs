@@ -72,18 +72,13 @@ const HOSTILE: &[&str] = &[
 /// Addresses that are legal, and look like something else.
 pub const ADDRESSES: &[&str] = &[
     "bob+www.evil.com/x@example.com",
-    "http://evil.com/@example.com",
-    "javascript:x@example.com",
-    "<b>x</b>@example.com",
+    "//evil.com/x@example.com",
+    "www.evil.com?x=y@example.com",
     "{{link}}@example.com",
     "{%x%}@example.com",
-    "\"<script>\"@example.com",
-    "o'neill@example.com",
-    "a&lt;b@example.com",
-    "a=?utf-8?q?x?=@example.com",
+    "o'neill&lt@example.com",
     "bob@xn--e1afmkfd.example.com",
     "bøb@example.com",
-    "日本@example.com",
 ];
 
 /// Elements that change how what follows them is read, or that lead somewhere.
@@ -171,6 +166,8 @@ pub fn hostile_texts() -> Vec<String> {
     for scheme in SCHEMES {
         texts.push(format!("{scheme}:evil"));
         texts.push(format!("see <{}://evil.com/x>", scheme.to_uppercase()));
+        texts.push(format!("\" href=\"{scheme}:evil"));
+        texts.push(format!("' style='background: url({scheme}://evil.com/x)"));
     }
     texts.extend(HIDDEN.iter().map(|c| format!("https:{c}//evil{c}.{c}com {c}Bcc: eve@{c}evil.com")));
     texts.push("x".repeat(100_000));
