@@ -125,17 +125,17 @@ fn alternative(id: Uuid, text: String, html: String) -> MultiPart {
     MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         // Derived, so that the same mail has the same bytes. `=_` cannot occur in a quoted-printable or base64 body, and
-        // a text in which it starts a line is encoded as one of these, so no text can close a part.
+        // a text that holds the like of it is encoded as one of these, so no text can close a part.
         .boundary(format!("=_{}", id.simple()))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(encode(text)))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(encode(html)))
 }
 
 /// Encodes a body. Left to itself, lettre encodes every text with a line above 76 octets, which would fold the link and
-/// escape its `=`; ASCII whose lines SMTP can carry is passed as it is, unless a line looks like the end of a part.
+/// escape its `=`; ASCII whose lines SMTP can carry is passed as it is, unless something in it looks like the end of a
+/// part. Some readers find that in the middle of a line too.
 fn encode(text: String) -> Body {
-    let harmless = |line: &str| line.len() <= MAX_LINE && !line.starts_with("--=_");
-    if text.is_ascii() && text.lines().all(harmless) {
+    if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE) && !text.contains("--=_") {
         let wire = text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>();
         Body::dangerous_pre_encoded(wire.into_bytes(), ContentTransferEncoding::SevenBit)
     } else if text.is_ascii() {

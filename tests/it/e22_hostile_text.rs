@@ -184,7 +184,8 @@ fn e22_hostile_text_changes_nothing_but_itself() {
         check_renewal(&renderer, words);
         check_invitation(&renderer, &format!("{words} {words}\n{words}"));
     }
-    for words in texts.iter().step_by(5) {
+    // What is long already need not be longer.
+    for words in texts.iter().filter(|words| words.len() < 500).step_by(5) {
         check_invitation(&renderer, &words.repeat(100));
         check_renewal(&renderer, &words.repeat(100));
     }

@@ -170,9 +170,9 @@ pub fn hostile_texts() -> Vec<String> {
         texts.push(format!("' style='background: url({scheme}://evil.com/x)"));
     }
     texts.extend(HIDDEN.iter().map(|c| format!("https:{c}//evil{c}.{c}com {c}Bcc: eve@{c}evil.com")));
-    texts.push("x".repeat(100_000));
-    texts.push("👩‍👩‍👧‍👦".repeat(2_000));
-    texts.push("<b>".repeat(5_000));
+    texts.push("x".repeat(20_000));
+    texts.push("👩‍👩‍👧‍👦".repeat(500));
+    texts.push("<b>".repeat(2_000));
     texts.push("\n".repeat(500) + "x");
     texts
 }
