@@ -23,7 +23,7 @@ use crate::{
         server::{self, Panics, Parts},
     },
     lifecycle::Shutdown,
-    mail::{self, FileTransport, MailTransport, RenderError, Renderer, SmtpSetupError, SmtpTransport},
+    mail::{self, FileTransport, MailTransport, RenderSetupError, Renderer, SmtpSetupError, SmtpTransport},
     repository::{self, Database, schema},
     sweeper::Sweeper,
 };
@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// Mails cannot be written.
     #[error("cannot write mails")]
-    Mail(#[from] RenderError),
+    Mail(#[from] RenderSetupError),
     /// Mails cannot be sent.
     #[error("cannot use the mail server")]
     Smtp(#[from] SmtpSetupError),
@@ -117,6 +117,8 @@ impl App {
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
 
+        // Before anything is changed: a template that cannot be used stops the start.
+        let renderer = Renderer::new(&config.mail)?;
         let database = Database::open(options(&config.database)).await?;
         if config.database.migrate_on_start {
             schema::up(&database).await?;
@@ -146,10 +148,9 @@ impl App {
             env: env.clone(),
             roles: roles.clone(),
             links: links.clone(),
-            renderer: Renderer::new(&config.mail.from)?,
+            renderer,
             transport: transport(&config.mail)?,
             settings: mail::Settings {
-                product_name: config.mail.product_name.clone(),
                 poll_interval: config.mail.poll_interval,
                 max_attempts: config.mail.max_attempts,
             },

@@ -22,6 +22,7 @@ mod secret_files;
 mod server;
 mod telemetry;
 mod text;
+mod web;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use roles::Role;
 pub use server::Server;
 pub use telemetry::{LogFormat, OtlpEndpoint, Telemetry};
 pub use text::InvalidText;
+pub use web::{TeamUrl, WebUrl};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize, Serialize)]

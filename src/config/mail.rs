@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
+use lettre::{Address, message::Mailbox};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::Problems;
 use super::text::{self, MASK};
+use super::web::{TeamUrl, WebUrl};
+use crate::domain::profile::Locale;
 
 /// Outgoing mail.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -21,6 +23,21 @@ pub struct Mail {
     pub from: String,
     /// What the product is called in mails, 1 to 100 characters. Default `Roster`.
     pub product_name: String,
+    /// The logo at the head of mails in HTML: an `https` URL. Default: none.
+    #[serde(with = "text::option")]
+    pub logo_url: Option<WebUrl>,
+    /// Where recipients can ask: an e-mail address that stands at the foot of mails. Default: none.
+    pub support_address: Option<String>,
+    /// The page on which an invited person logs in once they have accepted. Default: none, and then mails name none.
+    #[serde(with = "text::option")]
+    pub login_url: Option<WebUrl>,
+    /// The page on which inviters see to an invitation. Default: none, and then mails name none.
+    #[serde(with = "text::option")]
+    pub team_url: Option<TeamUrl>,
+    /// The folder of the operator's templates. Default: none, and then all mails are in the English that is built in.
+    pub templates: Option<PathBuf>,
+    /// The language of mails to people whose own has no templates: a BCP 47 tag. Default `en`.
+    pub default_locale: String,
     /// How often the outbox is looked at when nothing wakes its worker. Default 1 s.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
@@ -96,6 +113,12 @@ impl Default for Mail {
             transport: MailTransportKind::default(),
             from: "Roster <no-reply@localhost>".to_owned(),
             product_name: "Roster".to_owned(),
+            logo_url: None,
+            support_address: None,
+            login_url: None,
+            team_url: None,
+            templates: None,
+            default_locale: "en".to_owned(),
             poll_interval: Duration::from_secs(1),
             max_attempts: 10,
             file: MailFile::default(),
@@ -138,6 +161,7 @@ impl Mail {
             "mail.product_name",
             "must be 1 to 100 characters on one line",
         );
+        self.check_looks(problems);
         problems.positive(self.poll_interval, "mail.poll_interval");
         problems.require(self.max_attempts > 0, "mail.max_attempts", "must be at least 1");
         if self.transport == MailTransportKind::Smtp {
@@ -145,6 +169,30 @@ impl Mail {
         }
         self.smtp.check(problems);
     }
+
+    /// What mails look like. The templates themselves are looked at when the service starts.
+    fn check_looks(&self, problems: &mut Problems) {
+        problems.require(
+            self.logo_url.as_ref().is_none_or(WebUrl::is_https),
+            "mail.logo_url",
+            "must be an https:// URL: mail clients show no other picture",
+        );
+        problems.require(
+            self.support_address.as_deref().is_none_or(is_plain_address),
+            "mail.support_address",
+            "expected a bare e-mail address such as \"help@example.com\"",
+        );
+        problems.require(
+            Locale::parse(&self.default_locale).is_ok(),
+            "mail.default_locale",
+            "expected a language tag such as \"en\" or \"pt-BR\"",
+        );
+    }
+}
+
+/// Whether an address can stand in a `mailto:` URL as it is.
+fn is_plain_address(text: &str) -> bool {
+    text.parse::<Address>().is_ok() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@._+-".contains(&b))
 }
 
 impl Smtp {

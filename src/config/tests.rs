@@ -279,6 +279,38 @@ fn smtp_is_checked_as_a_whole() {
 }
 
 #[test]
+fn what_mails_show_is_checked() {
+    let mail = r#"
+        [mail]
+        logo_url = "https://static.example.com/logo.png"
+        support_address = "help+roster@example.com"
+        login_url = "http://localhost:8080/login"
+        team_url = "https://app.example.com/teams/{team_id}/invitations/{invitation_id}"
+        templates = "mail-templates"
+        default_locale = "pt-BR"
+    "#;
+    let config = load(mail, &[]).unwrap();
+    let printed = config.to_toml().unwrap();
+    assert_eq!(load(&printed, &[]).unwrap().to_toml().unwrap(), printed);
+    let mail = r#"
+        [mail]
+        logo_url = "http://static.example.com/logo.png"
+        support_address = "Help <help@example.com>"
+        login_url = "/login"
+        team_url = "https://app.example.com/{team}"
+        default_locale = "English please"
+    "#;
+    insta::assert_snapshot!(problems(mail, &[]).join("\n"), @r#"
+    mail.login_url: expected an absolute http:// or https:// URL
+    mail.team_url: may hold {team_id} and {invitation_id}, and no other braces
+    mail.logo_url: must be an https:// URL: mail clients show no other picture
+    mail.support_address: expected a bare e-mail address such as "help@example.com"
+    mail.default_locale: expected a language tag such as "en" or "pt-BR"
+    "#);
+    assert_eq!(keys("mail.support_address = \"a?cc=b@example.com\"", &[]), ["mail.support_address"]);
+}
+
+#[test]
 fn a_file_that_is_named_must_be_there_and_be_toml() {
     let missing = Config::load_with(Some(Path::new("/nonexistent/roster.toml")), []);
     assert!(matches!(missing, Err(Error::Unreadable { .. })));

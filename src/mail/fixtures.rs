@@ -1,12 +1,14 @@
-//! An example mail, and a reader of the messages that come out, for the tests of this module.
-
-use std::collections::BTreeSet;
+//! Example mails, and a reader of the messages that come out, for the tests of this module.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{TimeZone, Utc};
 use uuid::uuid;
 
-use super::{InvitationMail, Rendered, Renderer};
+use super::{GrantedTeam, InvitationMail, Rendered, Renderer, RenewalMail};
+use crate::{
+    config,
+    domain::{InvitationId, TeamId},
+};
 
 /// A link as long as real ones are.
 pub(super) const LINK: &str = "https://app.example.com/invitations/accept?token=\
@@ -21,9 +23,8 @@ pub(super) fn example() -> InvitationMail {
         message_id_seed: uuid!("019b1d5c-7a00-7000-8000-0000000000b1"),
         date: Utc.with_ymd_and_hms(2026, 11, 22, 9, 30, 15).unwrap(),
         to: "bob@example.com".to_owned(),
-        product_name: "Roster".to_owned(),
-        team_names: vec!["Acme".to_owned()],
-        role_names: vec!["Member".to_owned()],
+        locale: None,
+        grants: vec![granted("Acme", &["Member"], 0)],
         inviter_name: Some("Ada".to_owned()),
         message: Some("Hi Bob,\nwelcome aboard.".to_owned()),
         link: LINK.into(),
@@ -32,9 +33,46 @@ pub(super) fn example() -> InvitationMail {
     }
 }
 
+/// Somebody asks for a new invitation.
+pub(super) fn renewal() -> RenewalMail {
+    RenewalMail {
+        message_id_seed: uuid!("019b1d5c-7a00-7000-8000-0000000000b2"),
+        date: Utc.with_ymd_and_hms(2026, 12, 7, 10, 0, 5).unwrap(),
+        to: "ada@example.com".to_owned(),
+        locale: None,
+        team_id: TeamId(uuid!("019b1d5c-7a00-7000-8000-0000000000c1")),
+        invitation_id: InvitationId(uuid!("019b1d5c-7a00-7000-8000-0000000000d1")),
+        team: "Acme".to_owned(),
+        invited_address: "bob@example.com".to_owned(),
+        expired_time: Utc.with_ymd_and_hms(2026, 12, 6, 9, 30, 15).unwrap(),
+        request_time: Utc.with_ymd_and_hms(2026, 12, 7, 10, 0, 4).unwrap(),
+    }
+}
+
+/// What an invitation grants in one team.
+pub(super) fn granted(team: &str, roles: &[&str], permissions: usize) -> GrantedTeam {
+    GrantedTeam { team: team.to_owned(), roles: roles.iter().map(|role| (*role).to_owned()).collect(), permissions }
+}
+
+/// The defaults, with the sender of the example mails.
+pub(super) fn config() -> config::Mail {
+    config::Mail { from: FROM.to_owned(), ..config::Mail::default() }
+}
+
+/// All that an operator can add to mails.
+pub(super) fn branded() -> config::Mail {
+    config::Mail {
+        logo_url: Some("https://static.example.com/logo.png".parse().unwrap()),
+        support_address: Some("help@example.com".to_owned()),
+        login_url: Some("https://app.example.com/login".parse().unwrap()),
+        team_url: Some("https://app.example.com/teams/{team_id}/invitations/{invitation_id}".parse().unwrap()),
+        ..config()
+    }
+}
+
 /// Renders a mail that must be renderable.
 pub(super) fn render(mail: &InvitationMail) -> Rendered {
-    Renderer::new(FROM).unwrap().invitation(mail).unwrap()
+    Renderer::new(&config()).unwrap().invitation(mail).unwrap()
 }
 
 /// The example, rendered.
@@ -116,63 +154,4 @@ fn quoted_printable(body: &str) -> Vec<u8> {
         bytes.extend(&piece.as_bytes()[2..]);
     }
     bytes
-}
-
-/// The tags of a document as they are written, attributes included.
-pub(super) fn tags(html: &str) -> Vec<&str> {
-    let mut tags = Vec::new();
-    let mut rest = html;
-    while let Some(start) = rest.find('<') {
-        let mut quote = None;
-        let end = rest[start..]
-            .char_indices()
-            .find(|(_, c)| match (quote, c) {
-                (None, '>') => true,
-                (None, '"' | '\'') => {
-                    quote = Some(*c);
-                    false
-                }
-                (Some(open), c) => {
-                    if open == *c {
-                        quote = None;
-                    }
-                    false
-                }
-                _ => false,
-            })
-            .map_or(rest.len(), |(at, _)| start + at + 1);
-        tags.push(&rest[start..end]);
-        rest = &rest[end..];
-    }
-    tags
-}
-
-/// The text of a document, its character references decoded.
-pub(super) fn visible(html: &str) -> String {
-    let mut text = html.to_owned();
-    for tag in tags(html) {
-        text = text.replacen(tag, " ", 1);
-    }
-    for (reference, c) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/")] {
-        text = text.replace(reference, c);
-    }
-    text.replace("&amp;", "&")
-}
-
-/// The words that a mail client would make a link of, judged more broadly than any client does.
-pub(super) fn linkable(text: &str) -> BTreeSet<&str> {
-    let dots = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}', '\u{2024}'];
-    let inner_dot = |word: &str| {
-        word.trim_end_matches(|c: char| !c.is_alphanumeric())
-            .char_indices()
-            .any(|(at, c)| dots.contains(&c) && word[..at].ends_with(char::is_alphanumeric))
-    };
-    let scheme = |word: &str| {
-        ["http:", "https:", "mailto:", "javascript:", "data:", "tel:"]
-            .iter()
-            .any(|scheme| word.to_lowercase().find(scheme).is_some_and(|at| word.len() > at + scheme.len()))
-    };
-    text.split_whitespace()
-        .filter(|word| inner_dot(word) || scheme(word) || word.contains("//") || word.contains("\\\\"))
-        .collect()
 }

@@ -1,17 +1,16 @@
-//! The message: what goes into an invitation mail, and the MIME message that comes out.
+//! The MIME message that comes out.
 
 use std::{fmt, time::SystemTime};
 
 use chrono::{DateTime, Utc};
 use lettre::{
     Address, Message,
-    address::{AddressError, Envelope},
+    address::Envelope,
     message::{
         Body, Mailbox, MultiPart, MultiPartKind, SinglePart,
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MessageId},
     },
 };
-use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::untrusted;
@@ -19,34 +18,11 @@ use super::untrusted;
 /// Longest line that SMTP carries, in octets without the line end (RFC 5321, 4.5.3.1.6).
 const MAX_LINE: usize = 998;
 
-/// What an invitation mail says.
-///
-/// Names and the message are taken as users wrote them; rendering cleans and escapes them. `product_name` and `link`
-/// come from the configuration and are trusted, apart from what a header field and an address must not hold.
-#[derive(Debug, Clone)]
-pub struct InvitationMail {
-    /// Identifies the mail: the same on every attempt to send it, so that its `Message-ID` is too.
-    pub message_id_seed: Uuid,
-    /// Stands in the `Date` header.
-    pub date: DateTime<Utc>,
-    /// The only recipient: a bare e-mail address.
-    pub to: String,
-    /// What the service is called towards the invited person.
-    pub product_name: String,
-    /// Every team the invitation grants access to, the primary one first. Must not be empty.
-    pub team_names: Vec<String>,
-    /// The roles granted.
-    pub role_names: Vec<String>,
-    /// Who invites, when it is a person with a name.
-    pub inviter_name: Option<String>,
-    /// The inviter's own words.
-    pub message: Option<String>,
-    /// The address that accepts the invitation, token included: an absolute `http` or `https` URL.
-    pub link: SecretString,
-    /// The e-mail address to log in with.
-    pub login_email: String,
-    /// When the link stops working. Shown to the minute, in UTC.
-    pub expire_time: DateTime<Utc>,
+/// What is said of a mail outside of its texts.
+pub(super) struct Head<'a> {
+    pub(super) id: Uuid,
+    pub(super) date: DateTime<Utc>,
+    pub(super) to: &'a str,
 }
 
 /// The texts of a mail, as the templates gave them.
@@ -54,6 +30,8 @@ pub(super) struct Parts {
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: String,
+    /// The languages that these are in, as a header tells them.
+    pub(super) languages: String,
 }
 
 /// A message ready to be handed to a [`MailTransport`](super::MailTransport). Holds the link, so its `Debug` form names
@@ -67,9 +45,6 @@ pub struct Rendered {
 /// Why a mail could not be rendered. None of these goes away by trying again.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The configured sender is not a mailbox (`Name <user@example.com>`, or the bare address).
-    #[error("the sender is not a valid mailbox")]
-    Sender(#[source] AddressError),
     /// The recipient is not an e-mail address that a header field can hold.
     #[error("the recipient is not a valid e-mail address")]
     Recipient,
@@ -88,20 +63,20 @@ pub enum RenderError {
 }
 
 impl Rendered {
-    /// Puts `parts` together as one message from `from` to the mail's recipient.
-    pub(super) fn compose(from: &Mailbox, mail: &InvitationMail, parts: Parts) -> Result<Self, RenderError> {
-        let id = mail.message_id_seed;
-        let to = recipient(&mail.to)?;
+    /// Puts `parts` together as one message from `from` to the recipient.
+    pub(super) fn compose(from: &Mailbox, head: &Head<'_>, parts: Parts) -> Result<Self, RenderError> {
+        let id = head.id;
+        let to = recipient(head.to)?;
         let message = Message::builder()
             // Stated, not derived from the headers: whatever these come to say, one mail goes to one recipient.
             .envelope(Envelope::new(Some(from.email.clone()), vec![to.clone()])?)
             .from(from.clone())
             .to(Mailbox::new(None, to))
             .subject(untrusted::header(&parts.subject))
-            .date(SystemTime::from(mail.date))
+            .date(SystemTime::from(head.date))
             .header(MessageId::from(format!("<{id}@{}>", from.email.domain())))
             .raw_header(plain_header("Auto-Submitted", "auto-generated"))
-            .raw_header(plain_header("Content-Language", "en"))
+            .raw_header(plain_header("Content-Language", &parts.languages))
             .multipart(alternative(id, parts.text, parts.html))?;
         Ok(Self { id, message })
     }
@@ -140,8 +115,8 @@ fn recipient(address: &str) -> Result<Address, RenderError> {
     address.parse().map_err(|_| RenderError::Recipient)
 }
 
-/// A header of fixed text.
-fn plain_header(name: &'static str, value: &'static str) -> HeaderValue {
+/// A header whose text needs no encoding.
+fn plain_header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
@@ -150,18 +125,22 @@ fn alternative(id: Uuid, text: String, html: String) -> MultiPart {
     MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         // Derived, so that the same mail has the same bytes. `=_` cannot occur in a quoted-printable or base64 body, and
-        // no template starts a line with a value, so no text can close a part.
+        // a text that holds the like of it is encoded as one of these, so no text can close a part.
         .boundary(format!("=_{}", id.simple()))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(encode(text)))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(encode(html)))
 }
 
 /// Encodes a body. Left to itself, lettre encodes every text with a line above 76 octets, which would fold the link and
-/// escape its `=`; ASCII whose lines SMTP can carry is passed as it is.
+/// escape its `=`; ASCII whose lines SMTP can carry is passed as it is, unless something in it looks like the end of a
+/// part. Some readers find that in the middle of a line too.
 fn encode(text: String) -> Body {
-    if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE) {
+    if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE) && !text.contains("--=_") {
         let wire = text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>();
         Body::dangerous_pre_encoded(wire.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else if text.is_ascii() {
+        // This encoding takes every text; the other way is for the type.
+        Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable).unwrap_or_else(Body::new)
     } else {
         Body::new(text)
     }

@@ -1,57 +1,78 @@
-//! The templates, and what they are given.
+//! From a mail's values to its message.
 
-use lettre::message::Mailbox;
-use minijinja::{Environment, UndefinedBehavior, value::Serde};
-use secrecy::ExposeSecret;
-use serde::Serialize;
+use lettre::{address::AddressError, message::Mailbox};
+use minijinja::Value;
 
 use super::{
-    InvitationMail, RenderError, Rendered,
-    message::Parts,
-    untrusted::{address, header, lines, name, wrap},
+    InvitationMail, RenderError, Rendered, RenewalMail, TemplateProblems,
+    brand::{Brand, Form},
+    catalog::{Catalog, Kind, Part},
+    check,
+    fold::fold,
+    message::{Head, Parts},
+    untrusted::header,
 };
+use crate::config;
 
-const SUBJECT: &str = "invitation.subject.txt";
-const TEXT: &str = "invitation.txt";
-const HTML: &str = "invitation.html";
-
-/// Longest link, in octets, so that it fits a line of the text part.
-const MAX_LINK: usize = 900;
-
-/// Renders mails from the templates that are built into the program.
+/// Renders mails from the templates that are built into the program, and from the operator's own.
 #[derive(Debug, Clone)]
 pub struct Renderer {
-    templates: Environment<'static>,
+    catalog: Catalog,
+    brand: Brand,
     from: Mailbox,
 }
 
-/// What the templates may use. Every value that a user wrote has been through [`untrusted`](super::untrusted).
-#[derive(Serialize)]
-struct Context<'a> {
-    product: String,
-    teams: Vec<String>,
-    roles: Vec<String>,
-    inviter: Option<String>,
-    message_lines: Vec<String>,
-    login_email: String,
-    expires: String,
-    link: &'a str,
+/// Why mails cannot be written as the configuration asks.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderSetupError {
+    /// The sender is not a mailbox (`Name <user@example.com>`, or the bare address).
+    #[error("the sender is not a valid mailbox")]
+    Sender(#[source] AddressError),
+    /// The operator's templates cannot be used.
+    #[error("{0}")]
+    Templates(TemplateProblems),
+    /// A template that is built in is broken.
+    #[error("a template that is built in is broken")]
+    BuiltIn(#[from] minijinja::Error),
+    /// A sample mail cannot be made.
+    #[error("the templates cannot be tried")]
+    Sample(#[from] RenderError),
+}
+
+/// A mail of some kind.
+pub(super) trait Letter {
+    /// Which templates it takes.
+    const KIND: Kind;
+
+    /// What is said of it outside of its texts.
+    fn head(&self) -> Head<'_>;
+
+    /// The recipient's language.
+    fn locale(&self) -> Option<&str>;
+
+    /// Its values as the templates see them. Whatever a user wrote has been through [`untrusted`](super::untrusted).
+    fn view(&self, brand: &Brand, form: Form) -> Result<Value, RenderError>;
 }
 
 impl Renderer {
-    /// A renderer of mails from `from`: a bare address, or `Name <user@example.com>`.
+    /// A renderer as the configuration asks. Reads the operator's templates, and tries each of them with sample mails.
     ///
     /// # Errors
     ///
-    /// [`RenderError::Sender`] when `from` is not a mailbox.
-    pub fn new(from: &str) -> Result<Self, RenderError> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        // The name decides about escaping: `.html` escapes every value, `.txt` none.
-        templates.add_template(SUBJECT, include_str!("templates/invitation.subject.txt"))?;
-        templates.add_template(TEXT, include_str!("templates/invitation.txt"))?;
-        templates.add_template(HTML, include_str!("templates/invitation.html"))?;
-        Ok(Self { templates, from: header(from).parse().map_err(RenderError::Sender)? })
+    /// [`RenderSetupError`]; problems of the templates are told all at once.
+    pub fn new(config: &config::Mail) -> Result<Self, RenderSetupError> {
+        let from = header(&config.from).parse().map_err(RenderSetupError::Sender)?;
+        let (mut catalog, brand) = (Catalog::built_in()?, Brand::from(config));
+        let mut problems = TemplateProblems::default();
+        if let Some(folder) = &config.templates {
+            catalog.read(folder, &mut problems);
+        }
+        catalog.set_default(&config.default_locale, &mut problems);
+        check::check(&catalog, &brand, &mut problems)?;
+        if !problems.is_empty() {
+            return Err(RenderSetupError::Templates(problems));
+        }
+        Ok(Self { catalog, brand, from })
     }
 
     /// Renders an invitation. Pure: the same mail gives the same bytes.
@@ -61,45 +82,29 @@ impl Renderer {
     /// [`RenderError`] when the recipient or the link is unusable or no team is named. No name and no message is a
     /// reason to fail.
     pub fn invitation(&self, mail: &InvitationMail) -> Result<Rendered, RenderError> {
-        let link = link(mail.link.expose_secret())?;
-        if mail.team_names.is_empty() {
-            return Err(RenderError::NoTeam);
-        }
-        let mut context = context(mail, link);
-        let message = std::mem::take(&mut context.message_lines);
-        context.message_lines = wrap(&message);
-        let subject = self.fill(SUBJECT, &context)?;
-        let text = self.fill(TEXT, &context)?;
-        // The template writes the link unescaped: of what `link` lets through, only `&` means something in HTML.
-        let escaped = link.replace('&', "&amp;");
-        let html = self.fill(HTML, &Context { message_lines: message, link: &escaped, ..context })?;
-        Rendered::compose(&self.from, mail, Parts { subject, text, html })
+        self.render(mail)
     }
 
-    fn fill(&self, template: &str, context: &Context<'_>) -> Result<String, RenderError> {
-        Ok(self.templates.get_template(template)?.render(Serde(context))?)
+    /// Renders what an inviter is told when a new invitation is asked for. Pure: the same mail gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`RenderError`] when the recipient is unusable. No name is a reason to fail.
+    pub fn renewal(&self, mail: &RenewalMail) -> Result<Rendered, RenderError> {
+        self.render(mail)
     }
-}
 
-/// The mail as the templates see it.
-fn context<'a>(mail: &InvitationMail, link: &'a str) -> Context<'a> {
-    Context {
-        product: header(&mail.product_name),
-        teams: mail.team_names.iter().map(|team| name(team)).collect(),
-        roles: mail.role_names.iter().map(|role| name(role)).collect(),
-        inviter: mail.inviter_name.as_deref().map(name),
-        message_lines: mail.message.as_deref().map(lines).unwrap_or_default(),
-        login_email: address(&mail.login_email),
-        expires: mail.expire_time.format("%-d %B %Y, %H:%M UTC").to_string(),
-        link,
+    fn render<L: Letter>(&self, mail: &L) -> Result<Rendered, RenderError> {
+        let templates = self.catalog.choose(L::KIND, mail.locale());
+        let (text, html) = (mail.view(&self.brand, Form::Text)?, mail.view(&self.brand, Form::Html)?);
+        let parts = Parts {
+            subject: templates.fill(Part::Subject, text.clone())?,
+            text: fold(&templates.fill(Part::Text, text)?),
+            html: templates.fill(Part::Html, html)?,
+            languages: templates.languages(),
+        };
+        Rendered::compose(&self.from, &mail.head(), parts)
     }
-}
-
-/// The link, refused unless it can stand in an HTML attribute and on a line of plain text as it is.
-fn link(url: &str) -> Result<&str, RenderError> {
-    let absolute = url.starts_with("https://") || url.starts_with("http://");
-    let plain = url.bytes().all(|b| b.is_ascii_graphic() && !br#""'<>\^`{|}"#.contains(&b));
-    if absolute && plain && url.len() <= MAX_LINK { Ok(url) } else { Err(RenderError::Link) }
 }
 
 #[cfg(test)]

@@ -16,10 +16,6 @@
 /// Longest name that is shown, in characters; the rest is cut.
 const MAX_NAME: usize = 120;
 
-/// Width of a line of the message in the text part, in characters. Far below the 998 octets that SMTP allows, so that an
-/// ASCII mail needs no transfer encoding.
-const MESSAGE_WIDTH: usize = 72;
-
 /// What stands for a name in which nothing visible is left.
 const NAMELESS: &str = "(no name)";
 
@@ -50,11 +46,6 @@ pub(super) fn lines(text: &str) -> Vec<String> {
         lines.pop();
     }
     lines
-}
-
-/// Lines folded at [`MESSAGE_WIDTH`], between words where possible.
-pub(super) fn wrap(lines: &[String]) -> Vec<String> {
-    lines.iter().flat_map(|line| wrap_line(line)).collect()
 }
 
 /// A value of a header field: one line that no mail reader decodes again (`=?` would start an encoded word, which can
@@ -126,30 +117,6 @@ fn is_dot(c: char) -> bool {
     matches!(c, '.' | '\u{2024}' | '\u{3002}' | '\u{fe52}' | '\u{ff0e}' | '\u{ff61}')
 }
 
-/// One line folded at [`MESSAGE_WIDTH`]; a longer word is cut.
-fn wrap_line(line: &str) -> Vec<String> {
-    let mut folded = Vec::new();
-    let mut current = String::new();
-    for piece in line.split(' ').flat_map(pieces) {
-        if !current.is_empty() {
-            if current.chars().count() + 1 + piece.chars().count() > MESSAGE_WIDTH {
-                folded.push(std::mem::take(&mut current));
-            } else {
-                current.push(' ');
-            }
-        }
-        current.push_str(&piece);
-    }
-    folded.push(current);
-    folded
-}
-
-/// A word in pieces that each fit on a line. All but the last fill theirs, so that no space ever joins two of them.
-fn pieces(word: &str) -> Vec<String> {
-    let letters: Vec<char> = word.chars().collect();
-    letters.chunks(MESSAGE_WIDTH).map(|piece| piece.iter().collect()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,15 +186,6 @@ mod tests {
     fn a_message_keeps_its_paragraphs() {
         assert_eq!(lines("\n\nHi Bob,\r\n\r\n\r\nwelcome\u{2028}aboard\n\n"), ["Hi Bob,", "", "welcome", "aboard"]);
         assert_eq!(lines(" \u{200b} \n "), Vec::<String>::new());
-    }
-
-    #[test]
-    fn long_lines_are_folded() {
-        let text = "word ".repeat(40) + &"y".repeat(200);
-        let folded = wrap(&lines(&text));
-        assert!(folded.iter().all(|line| line.chars().count() <= MESSAGE_WIDTH));
-        assert_eq!(folded.concat().replace(' ', ""), text.replace(' ', ""));
-        assert_eq!(wrap(&["a".to_owned(), String::new(), "b".to_owned()]), ["a", "", "b"]);
     }
 
     #[test]

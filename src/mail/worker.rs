@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Failure, InvitationMail, MailTransport, Renderer};
+use super::{Failure, GrantedTeam, InvitationMail, MailTransport, Renderer};
 use crate::{
     application::{
         Context, Result, Store, WriteOptions,
@@ -41,8 +41,6 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// How the worker works.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What the service is called towards the invited person.
-    pub product_name: String,
     /// How often to look for mails that nothing told of.
     pub poll_interval: Duration,
     /// How often a mail is tried before it is given up.
@@ -168,9 +166,12 @@ impl Worker {
             // The same for every try, so that every try makes the same bytes.
             date: mail.create_time,
             to: invitation.email.to_string(),
-            product_name: self.settings.product_name.clone(),
-            team_names: vec![team.name.to_string()],
-            role_names: roles.map(|role| role.name.clone()).collect(),
+            locale: None,
+            grants: vec![GrantedTeam {
+                team: team.name.to_string(),
+                roles: roles.map(|role| role.name.clone()).collect(),
+                permissions: 0,
+            }],
             inviter_name,
             message: Some(message).filter(|message| !message.is_empty()),
             link: self.links.url(&self.links.token(invitation)).into(),

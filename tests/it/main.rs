@@ -31,6 +31,7 @@ mod e12_model;
 mod e16_matrix;
 mod e17_foreign_ids;
 mod e18_grants;
+mod e22_hostile_text;
 mod e25_addresses;
 mod grpcurl;
 mod invitation_limits;

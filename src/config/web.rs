@@ -1,0 +1,115 @@
+//! Addresses of web pages that stand in mails.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+use super::text::InvalidText;
+
+/// The longest address in octets, so that it fits a line of a mail.
+const MAX: usize = 900;
+
+/// An absolute `http` or `https` URL that can stand in HTML and on a line of text as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebUrl(Url);
+
+impl WebUrl {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether it is fetched in a way that nobody on the network can read or change.
+    pub(super) fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+impl FromStr for WebUrl {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = InvalidText("expected an absolute http:// or https:// URL");
+        let url = Url::parse(text).map_err(|_| expected.clone())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(expected);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidText("must have neither user nor password"));
+        }
+        let plain = |b: u8| b.is_ascii_graphic() && !br#""'<>\^`{|}"#.contains(&b);
+        if !url.as_str().bytes().all(plain) || url.as_str().len() > MAX {
+            return Err(InvalidText(
+                "must have at most 900 characters, and no quotes, brackets or other unusual signs",
+            ));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for WebUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The page of one invitation: a [`WebUrl`] in which `{team_id}` and `{invitation_id}` stand for the ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamUrl(String);
+
+impl TeamUrl {
+    /// The address of the page for this invitation of this team.
+    pub fn fill(&self, team: &str, invitation: &str) -> String {
+        self.0.replace("{team_id}", team).replace("{invitation_id}", invitation)
+    }
+}
+
+impl FromStr for TeamUrl {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // As long as an id is.
+        let [one, other] = ["1", "2"].map(|digit| Self(text.to_owned()).fill(&digit.repeat(36), &digit.repeat(36)));
+        if one.contains(['{', '}']) {
+            return Err(InvalidText("may hold {team_id} and {invitation_id}, and no other braces"));
+        }
+        let (one, other): (WebUrl, WebUrl) = (one.parse()?, other.parse()?);
+        if one.0.origin() != other.0.origin() {
+            return Err(InvalidText("must name its host without {team_id} and {invitation_id}"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for TeamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_that_needs_no_escaping_but_of_ampersands() {
+        assert_eq!("https://h/ä b?x=1&y=2".parse::<WebUrl>().unwrap().as_str(), "https://h/%C3%A4%20b?x=1&y=2");
+        let long = format!("https://h/{}", "x".repeat(900));
+        for refused in
+            ["/x", "ftp://h/", "javascript:alert(1)", "https://u@h/", "https://h/it's", "https://h/a|b", &long]
+        {
+            assert!(refused.parse::<WebUrl>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn ids_stand_in_the_path_the_query_or_the_fragment() {
+        let url: TeamUrl = "https://h/teams/{team_id}?i={invitation_id}#{team_id}".parse().unwrap();
+        assert_eq!(url.fill("t", "i"), "https://h/teams/t?i=i#t");
+        assert!("https://h/teams".parse::<TeamUrl>().is_ok());
+        for refused in ["https://{team_id}.h/", "https://h/{team}", "https://h/{team_id", "{team_id}", "/{team_id}"] {
+            assert!(refused.parse::<TeamUrl>().is_err(), "{refused}");
+        }
+    }
+}
