@@ -146,13 +146,13 @@ impl App {
             database: database.clone(),
             store: store.clone(),
             env: env.clone(),
-            roles: roles.clone(),
-            links: links.clone(),
+            letters: mail::Letters { reader: database.reader(), roles: roles.clone(), links: links.clone() },
             renderer,
             transport: transport(&config.mail)?,
             settings: mail::Settings {
                 poll_interval: config.mail.poll_interval,
                 max_attempts: config.mail.max_attempts,
+                attempt_timeout: config.mail.attempt_timeout,
             },
         };
         worker.start(&background, head.clone(), &stop_background);

@@ -43,6 +43,10 @@ pub struct Mail {
     pub poll_interval: Duration,
     /// Attempts before a mail is given up. At least 1, default 10.
     pub max_attempts: u32,
+    /// How long one attempt may take as a whole, default 1 min. After a crash, a mail that was being sent is tried again
+    /// after twice as long.
+    #[serde(with = "humantime_serde")]
+    pub attempt_timeout: Duration,
     /// The transport `file`.
     pub file: MailFile,
     /// The transport `smtp`.
@@ -121,6 +125,7 @@ impl Default for Mail {
             default_locale: "en".to_owned(),
             poll_interval: Duration::from_secs(1),
             max_attempts: 10,
+            attempt_timeout: Duration::from_secs(60),
             file: MailFile::default(),
             smtp: Smtp::default(),
         }
@@ -163,6 +168,7 @@ impl Mail {
         );
         self.check_looks(problems);
         problems.positive(self.poll_interval, "mail.poll_interval");
+        problems.positive(self.attempt_timeout, "mail.attempt_timeout");
         problems.require(self.max_attempts > 0, "mail.max_attempts", "must be at least 1");
         if self.transport == MailTransportKind::Smtp {
             problems.require(!self.smtp.host.is_empty(), "mail.smtp.host", "is required by the transport \"smtp\"");

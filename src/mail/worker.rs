@@ -1,42 +1,43 @@
 //! Sends the mails that wait in the database.
 //!
-//! A mail is taken with a lease, looked at once more (is its invitation still open?), sent while no transaction is open,
-//! and its end recorded in one transaction. A crash after the mail server took it and before that was recorded sends it
-//! again, with the same `Message-ID`; nothing else makes a duplicate, and nothing loses one.
+//! A mail is taken with a lease, looked at once more (is it still wanted?), sent while no transaction is open, and its end
+//! recorded in one transaction. A crash after the mail server took it and before that was recorded sends it again, with
+//! the same `Message-ID`; nothing else makes a duplicate, and nothing loses one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use chrono::TimeDelta;
-use futures::{StreamExt as _, stream};
-use tokio::sync::watch;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Failure, GrantedTeam, InvitationMail, MailTransport, Renderer};
+use super::{Failure, MailTransport, Rendered, Renderer, letters::Letters};
 use crate::{
     application::{
         Context, Result, Store, WriteOptions,
         invitations::{RecordDelivery, Recorded},
     },
-    domain::{Invitation, Principal, Roles, Team, invitation::Outcome, link::Links},
+    domain::{Invitation, Principal, Team, invitation::Outcome},
     env::Env,
     lifecycle::spawn_essential,
     repository::{
         Database, invitations,
-        mails::{self, Mail},
-        roles, teams, users,
+        mails::{self, Kind, Mail},
+        teams,
     },
 };
 
-/// How long a mail that was taken is nobody else's: longer than any transport tries.
-const LEASE: TimeDelta = TimeDelta::minutes(5);
-/// How many mails are taken at a time.
-const BATCH: u64 = 32;
-/// How many of them are sent at the same time.
+/// How many mails are sent at the same time. No more are taken than are sent, so that none waits with its lease running.
 const CONCURRENCY: usize = 4;
 /// The pause before the second try; it doubles with every further one.
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// The pause between two tries to record how a mail ended.
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
 /// How the worker works.
 #[derive(Debug, Clone)]
@@ -45,6 +46,9 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// How often a mail is tried before it is given up.
     pub max_attempts: u32,
+    /// How long one try may take. A mail that was taken is nobody else's for twice as long: the other half is for
+    /// recording how it ended.
+    pub attempt_timeout: Duration,
 }
 
 /// Sends mails until it is told to stop.
@@ -55,11 +59,9 @@ pub struct Worker {
     pub store: Store,
     /// The clock.
     pub env: Env,
-    /// The system roles, for their names.
-    pub roles: Arc<Roles>,
-    /// Makes the links.
-    pub links: Arc<Links>,
-    /// Writes the mails.
+    /// Looks up what they say.
+    pub letters: Letters,
+    /// Writes them.
     pub renderer: Renderer,
     /// Hands them over.
     pub transport: Box<dyn MailTransport>,
@@ -75,121 +77,127 @@ impl std::fmt::Debug for Worker {
 
 impl Worker {
     /// Starts sending; `head` changes when there may be something new.
-    pub fn start(self, tasks: &TaskTracker, mut head: watch::Receiver<i64>, stop: &CancellationToken) {
-        let stopping = stop.clone();
-        spawn_essential(tasks, stop, async move {
-            while !stopping.is_cancelled() {
-                let sent = self.send_due().await;
-                match sent {
-                    Ok(0) => {}
-                    Ok(_) => continue,
-                    Err(error) => tracing::warn!(%error, "mails cannot be taken or recorded; trying again"),
-                }
-                tokio::select! {
-                    () = stopping.cancelled() => {}
-                    () = tokio::time::sleep(self.settings.poll_interval) => {}
-                    // An error means that the sequencer has ended, and then so will this worker.
-                    _ = head.changed() => {}
-                }
+    pub fn start(self, tasks: &TaskTracker, head: watch::Receiver<i64>, stop: &CancellationToken) {
+        spawn_essential(tasks, stop, self.run(head, stop.clone()));
+    }
+
+    async fn run(self, mut head: watch::Receiver<i64>, stop: CancellationToken) {
+        let mut sending = FuturesUnordered::new();
+        while !stop.is_cancelled() {
+            let free = CONCURRENCY - sending.len();
+            match self.take(free).await {
+                Ok(mails) => sending.extend(mails.into_iter().map(|mail| self.send(mail))),
+                Err(error) => tracing::warn!(%error, "mails cannot be taken; trying again"),
             }
-        });
+            let full = sending.len() == CONCURRENCY;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(()) = sending.next() => {}
+                () = sleep(self.settings.poll_interval), if !full => {}
+                // An error means that the sequencer has ended, and then so will this worker.
+                _ = head.changed(), if !full => {}
+            }
+        }
+        // What was taken is sent and recorded.
+        while sending.next().await.is_some() {}
     }
 
-    /// Sends what is due. Answers how many mails were taken.
-    async fn send_due(&self) -> Result<usize> {
+    /// Takes mails that are due, for twice as long as a try may take.
+    async fn take(&self, most: usize) -> Result<Vec<Mail>> {
         let now = self.env.now();
-        let due = mails::take_due(&self.database, now, now + LEASE, BATCH).await?;
-        let taken = due.len();
-        let results = stream::iter(due.into_iter().map(|mail| self.send(mail))).buffer_unordered(CONCURRENCY);
-        results.collect::<Vec<_>>().await.into_iter().collect::<Result<()>>()?;
-        Ok(taken)
+        let lease = TimeDelta::from_std(2 * self.settings.attempt_timeout).unwrap_or(TimeDelta::MAX);
+        Ok(mails::take_due(&self.database, now, now + lease, most as u64).await?)
     }
 
-    async fn send(&self, mail: Mail) -> Result<()> {
-        let mail = &mail;
+    async fn send(&self, mail: Mail) {
+        // Whatever this could not do is done again when the lease ends.
+        if let Err(error) = self.try_send(&mail).await {
+            tracing::warn!(mail = %mail.id, %error, "a mail cannot be looked up or recorded; trying again");
+        }
+    }
+
+    async fn try_send(&self, mail: &Mail) -> Result<()> {
         let reader = self.database.reader();
         // A mail refers to its invitation, which is never deleted.
         let Some(invitation) = invitations::get_any(&reader, mail.invitation).await? else { return Ok(()) };
         let team = teams::get(&reader, invitation.team_id).await?;
-        let open = invitation.check_open(self.env.now()).is_ok();
-        let Some(team) = team.filter(|_| open) else {
+        let Some(team) = team.filter(|_| is_wanted(mail, &invitation, self.env.now())) else {
             return self.record(mail, &invitation, Recorded::Nothing).await;
         };
+        let told = |outcome| match mail.kind {
+            Kind::Invitation => Recorded::Ended(outcome),
+            Kind::Renewal { .. } => Recorded::Nothing,
+        };
         match self.attempt(mail, &invitation, &team).await? {
-            Ok(()) => self.record(mail, &invitation, Recorded::Ended(Outcome::Sent)).await,
+            Ok(()) => self.record(mail, &invitation, told(Outcome::Sent)).await,
             Err((Failure::Transient, reason)) if mail.attempts < self.settings.max_attempts => {
                 tracing::info!(mail = %mail.id, attempts = mail.attempts, reason, "a mail was not taken; trying again");
                 Ok(mails::put_off(&self.database, mail.id, self.env.now() + pause(mail.attempts), &reason).await?)
             }
             Err((_, error)) => {
                 tracing::warn!(mail = %mail.id, attempts = mail.attempts, error, "a mail was given up");
-                self.record(mail, &invitation, Recorded::Ended(Outcome::Failed { error })).await
+                self.record(mail, &invitation, told(Outcome::Failed { error })).await
             }
         }
     }
 
-    /// Writes the mail and hands it over.
+    /// Writes the mail and hands it over. That there is nobody to write to any more is as good as done.
     async fn attempt(
         &self,
         mail: &Mail,
         invitation: &Invitation,
         team: &Team,
     ) -> Result<std::result::Result<(), (Failure, String)>> {
-        let inviter = match &invitation.inviter {
-            Some(user) => users::get(&self.database.reader(), user).await?,
-            None => None,
+        let rendered = match &mail.kind {
+            Kind::Invitation => self.renderer.invitation(&self.letters.invitation(mail, invitation, team).await?),
+            Kind::Renewal { to } => match self.letters.renewal(mail, to, invitation, team).await? {
+                Some(letter) => self.renderer.renewal(&letter),
+                None => return Ok(Ok(())),
+            },
         };
-        let inviter_name = inviter.map(|user| user.display_name.to_string()).filter(|name| !name.is_empty());
-        let granted = invitation.grants.values().flat_map(|offer| &offer.roles);
-        let own = roles::get_many(&self.database.reader(), team.root(), granted).await?;
-        let roles = self.roles.with(own);
-        let rendered = self.renderer.invitation(&self.letter(mail, invitation, team, &roles, inviter_name));
         Ok(match rendered {
-            Ok(rendered) => self.transport.send(&rendered).await.map_err(|error| (error.kind, error.reason)),
+            Ok(rendered) => self.hand_over(&rendered).await,
             Err(error) => Err((Failure::Permanent, error.to_string())),
         })
     }
 
-    fn letter(
-        &self,
-        mail: &Mail,
-        invitation: &Invitation,
-        team: &Team,
-        roles: &Roles,
-        inviter_name: Option<String>,
-    ) -> InvitationMail {
-        let offer = invitation.grants.get(&team.id);
-        let roles = offer.into_iter().flat_map(|offer| &offer.roles).filter_map(|id| roles.get(id));
-        let message = invitation.message.to_string();
-        InvitationMail {
-            message_id_seed: mail.id,
-            // The same for every try, so that every try makes the same bytes.
-            date: mail.create_time,
-            to: invitation.email.to_string(),
-            locale: None,
-            grants: vec![GrantedTeam {
-                team: team.name.to_string(),
-                roles: roles.map(|role| role.name.clone()).collect(),
-                permissions: 0,
-            }],
-            inviter_name,
-            message: Some(message).filter(|message| !message.is_empty()),
-            link: self.links.url(&self.links.token(invitation)).into(),
-            login_email: invitation.email.to_string(),
-            expire_time: invitation.expire_time,
+    async fn hand_over(&self, rendered: &Rendered) -> std::result::Result<(), (Failure, String)> {
+        match timeout(self.settings.attempt_timeout, self.transport.send(rendered)).await {
+            Ok(answer) => answer.map_err(|error| (error.kind, error.reason)),
+            Err(_) => Err((Failure::Transient, "the mail server did not take the mail in time".to_owned())),
         }
     }
 
+    /// Records how a mail ended, and keeps trying while the mail is nobody else's: what was sent and is not recorded is
+    /// sent again.
     async fn record(&self, mail: &Mail, invitation: &Invitation, outcome: Recorded) -> Result<()> {
-        let cx = Context { principal: Principal::system("mail"), call_id: mail.id.to_string(), traceparent: None };
-        let command = RecordDelivery {
-            team: invitation.team_id,
-            invitation: invitation.id,
-            mail: mail.id,
-            attempts: mail.attempts,
-            outcome,
-        };
-        self.store.write(&cx, WriteOptions::default(), command).await.map(drop)
+        let give_up = Instant::now() + self.settings.attempt_timeout;
+        loop {
+            let cx = Context { principal: Principal::system("mail"), call_id: mail.id.to_string(), traceparent: None };
+            let command = RecordDelivery {
+                team: invitation.team_id,
+                invitation: invitation.id,
+                mail: mail.id,
+                attempts: mail.attempts,
+                outcome: outcome.clone(),
+            };
+            match self.store.write(&cx, WriteOptions::default(), command).await {
+                Err(error) if Instant::now() < give_up => {
+                    tracing::warn!(mail = %mail.id, %error, "how a mail ended cannot be recorded; trying again");
+                    sleep(RECORD_PAUSE).await;
+                }
+                end => return end.map(drop),
+            }
+        }
+    }
+}
+
+/// Whether there is still reason to send a mail: nobody is written to about an invitation that is closed, nor asked to send
+/// again what was sent again.
+fn is_wanted(mail: &Mail, invitation: &Invitation, now: DateTime<Utc>) -> bool {
+    match mail.kind {
+        Kind::Invitation => invitation.check_open(now).is_ok(),
+        Kind::Renewal { .. } => invitation.clone().request_renewal(now).is_ok(),
     }
 }
 

@@ -125,7 +125,7 @@ impl Scene {
     async fn put_off(&self) {
         let sql = Session::open(&self.server.database.url).await;
         let soon = self.server.clock.env().now() + TimeDelta::minutes(1);
-        // While it is being tried, nobody else takes it for five minutes.
+        // While it is being tried, nobody else takes it for two minutes.
         let query =
             format!("SELECT count(*) FROM mails WHERE attempts = 1 AND next_attempt_time < '{}'", soon.to_rfc3339());
         eventually("the first try", async || (sql.value::<i64>(&query).await == 1).then_some(())).await;
