@@ -108,7 +108,8 @@ pub async fn serve(config: Config) -> Result<(), Error> {
 impl App {
     /// Starts the service. It takes calls once this returns.
     pub async fn start(config: Config, env: Env) -> Result<Running, Error> {
-        Self::start_with(config, env, Shutdown::default()).await
+        // It holds the whole configuration: better on the heap than in every future around it.
+        Box::pin(Self::start_with(config, env, Shutdown::default())).await
     }
 
     async fn start_with(config: Config, env: Env, shutdown: Shutdown) -> Result<Running, Error> {
