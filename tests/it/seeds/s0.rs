@@ -8,7 +8,7 @@ use crate::{
     both,
     support::{
         Db, Outcome as _, Scene,
-        acts::role,
+        acts::{role, texts},
         scene::{create_team, user_of},
     },
 };
@@ -81,6 +81,20 @@ both! {
             assert_eq!(s.service().may("carol", &s.team, "roster.invitations.create").await, may_invite, "{role}");
         }
         s.person("carol").set_roles(&s.team, "bob", &["member"]).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+    }
+
+    async fn seed_s0_04_change_an_invitees_role_before_they_accept(db: Db) {
+        let s = Scene::new(db).await;
+        let editor = s.own_role("editor", &["catalog.*"], true).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        for role in ["admin", &editor, "member", &editor] {
+            let grant = wire::Grant { team_id: s.team.clone(), role_ids: texts(&[role]), permissions: Vec::new() };
+            let change = wire::Invitation { id: id.clone(), team_id: s.team.clone(), grants: vec![grant], ..Default::default() };
+            s.person("bob").update_invitation(change.clone(), &["grants"]).await.done();
+            s.person("carol").update_invitation(change, &["grants"]).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+        }
+        s.service().accept_new(&token, "dan").await.done();
+        assert_eq!(s.members().await[3], format!("dan {editor}"));
     }
 
     async fn seed_s0_05_system_roles_and_own_roles(db: Db) {

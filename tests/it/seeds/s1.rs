@@ -32,6 +32,18 @@ both! {
         s.service().accept_new(&declined, "fay").await.refused(Code::FailedPrecondition, "INVITATION_DECLINED");
     }
 
+    async fn seed_s1_02_a_declined_invitation_makes_room_for_another(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        s.service().decline(&token).await.done();
+        let delete = wire::DeleteInvitationRequest { team_id: s.team.clone(), invitation_id: id, ..Default::default() };
+        s.person("bob").invitations().delete_invitation(delete).await.done();
+        assert_eq!(s.invitations(InvitationState::Declined).await, []);
+        let (_, token) = s.invited("dan@example.com", &["admin"]).await;
+        s.service().accept_new(&token, "dan").await.done();
+        assert_eq!(s.members().await[3], "dan admin");
+    }
+
     async fn seed_s1_03_cancel_only_while_pending(db: Db) {
         let s = Scene::new(db).await;
         let (id, token) = s.invited("eve@example.com", &["admin"]).await;
@@ -49,6 +61,27 @@ both! {
         let (id, _) = s.invited("fay@example.com", &["member"]).await;
         s.server.clock.advance(TimeDelta::days(14));
         s.person("bob").cancel(&s.team, &id).await.refused(Code::FailedPrecondition, "INVITATION_EXPIRED");
+    }
+
+    async fn seed_s1_04_members_and_invitees_are_removed(db: Db) {
+        let s = Scene::new(db).await;
+        let (pending, link) = s.invited("dan@example.com", &["member"]).await;
+        let (declined, token) = s.invited("fay@example.com", &["member"]).await;
+        s.service().decline(&token).await.done();
+        let delete = |id: &str| wire::DeleteInvitationRequest {
+            team_id: s.team.clone(),
+            invitation_id: id.to_owned(),
+            ..Default::default()
+        };
+        s.person("bob").remove(&s.team, "carol").await.done();
+        s.person("bob").invitations().delete_invitation(delete(&declined)).await.done();
+        // A pending one is canceled instead, and then it can go as well.
+        s.person("bob").cancel(&s.team, &pending).await.done();
+        s.service().accept_new(&link, "dan").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+        s.person("bob").invitations().delete_invitation(delete(&pending)).await.done();
+        let list = wire::ListRosterRequest { team_id: s.team.clone(), ..Default::default() };
+        let people = s.person("bob").teams().list_roster(list).await.done().entries;
+        assert_eq!(people.iter().map(|entry| entry.email.as_str()).collect::<Vec<_>>(), ["ada@example.com", "bob@example.com"]);
     }
 
     async fn seed_s1_05_roles_and_permissions_one_by_one(db: Db) {

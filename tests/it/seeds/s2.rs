@@ -1,7 +1,7 @@
 //! Accounts that people work in: one list, roles in several accounts, own profiles.
 
 use chrono::TimeDelta;
-use roster_proto::v1::{self as wire, RosterStatus};
+use roster_proto::v1::{self as wire, InvitationState, RosterStatus};
 use tonic::Code;
 
 use crate::{
@@ -10,6 +10,55 @@ use crate::{
 };
 
 both! {
+    async fn seed_s2_01_many_are_invited_at_once(db: Db) {
+        let s = Scene::new(db).await;
+        let pasted = "d1@example.com, d2@example.com d3@example.com\nDee Four <d4@example.com>;d1@example.com";
+        let request = wire::BatchCreateInvitationsRequest {
+            team_id: s.team.clone(),
+            text: pasted.to_owned(),
+            role_ids: vec!["member".to_owned()],
+            ..Default::default()
+        };
+        let answer = s.person("ada").invitations().batch_create_invitations(request).await.done();
+        assert_eq!(answer.created_count, 4);
+        for n in 1..=4 {
+            s.server.wait_for_mails(&format!("d{n}@example.com"), 1).await;
+        }
+    }
+
+    async fn seed_s2_02_one_mail_names_every_account(db: Db) {
+        let s = Scene::new(db).await;
+        let (north, south) = (s.team_below("North").await, s.team_below("South").await);
+        let grant = |team: &str, role: &str| wire::Grant {
+            team_id: team.to_owned(),
+            role_ids: vec![role.to_owned()],
+            permissions: Vec::new(),
+        };
+        let (_, token) = s.invited_to("dan@example.com", vec![grant(&north, "admin"), grant(&south, "member")]).await;
+        let mails = s.server.wait_for_mails("dan@example.com", 1).await;
+        assert_eq!(mails.len(), 1);
+        for told in ["Acme", "North", "South", "Admin", "Member", "dan@example.com", "http://localhost:8080/", &token] {
+            assert!(mails[0].contains(told), "{told}: {}", mails[0]);
+        }
+        s.service().accept_new(&token, "dan").await.done();
+        for team in [&s.team, &north, &south] {
+            assert_eq!(s.service().members(team).await.iter().filter(|member| member.starts_with("dan ")).count(), 1);
+        }
+    }
+
+    async fn seed_s2_03_expired_after_14_days_until_invited_again(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        s.server.clock.advance(TimeDelta::days(14) - TimeDelta::seconds(1));
+        assert_eq!(s.state(&token).await, InvitationState::Pending);
+        s.server.clock.advance(TimeDelta::seconds(1));
+        assert_eq!(s.state(&token).await, InvitationState::Expired);
+        assert_eq!(s.invitations(InvitationState::Expired).await[0].id, id);
+        s.service().accept_new(&token, "dan").await.refused(Code::FailedPrecondition, "INVITATION_EXPIRED");
+        s.person("ada").resend(&s.team, &id).await.done();
+        s.service().accept_new(&s.token(&id).await, "dan").await.done();
+    }
+
     async fn seed_s2_04_one_list_of_people(db: Db) {
         let s = Scene::new(db).await;
         s.invited("old@example.com", &["member"]).await;

@@ -38,6 +38,27 @@ both! {
         assert_eq!(s.members().await, ["bob admin+owner", "carol member"]);
     }
 
+    async fn seed_s3_05_pending_for_seven_days_and_never_changed(db: Db) {
+        let s = Scene::new(db).await;
+        s.set_ttl(7).await;
+        let locked = wire::TeamPolicy { invitee_roles_editable: Some(false), ..Default::default() };
+        s.rule(locked, "invitee_roles_editable").await.done();
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        s.server.clock.advance(chrono::TimeDelta::days(6));
+        s.person("ada").resend(&s.team, &id).await.done();
+        s.server.clock.advance(chrono::TimeDelta::days(6));
+        assert_eq!(s.state(&token).await, wire::InvitationState::Pending);
+        // To change whom it is for or what they get, it is deleted and another one is made.
+        let grants = vec![wire::Grant { team_id: s.team.clone(), role_ids: vec!["admin".to_owned()], permissions: Vec::new() }];
+        let change = wire::Invitation { id: id.clone(), team_id: s.team.clone(), grants, ..Default::default() };
+        s.person("ada").update_invitation(change, &["grants"]).await.refused(Code::FailedPrecondition, "INVITEE_ROLE_LOCKED");
+        let delete = wire::DeleteInvitationRequest { team_id: s.team.clone(), invitation_id: id, ..Default::default() };
+        s.person("ada").invitations().delete_invitation(delete).await.done();
+        let (_, token) = s.invited("dan@example.com", &["admin"]).await;
+        s.server.clock.advance(chrono::TimeDelta::days(7));
+        assert_eq!(s.state(&token).await, wire::InvitationState::Expired);
+    }
+
     async fn seed_s3_06_external_users(db: Db) {
         let s = Scene::new(db).await;
         let home = create_team(&s.service(), "Home", "eve").await;
