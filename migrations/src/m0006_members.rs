@@ -11,6 +11,15 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         m.alter_table(Table::alter().table("users").add_column(uuid("home_team_id")).to_owned()).await?;
+        m.create_index(
+            Index::create()
+                .name("users_home_idx")
+                .table("users")
+                .col("home_team_id")
+                .cond_where(Expr::col("home_team_id").is_not_null())
+                .to_owned(),
+        )
+        .await?;
         for column in [
             json("permissions").not_null().default("[]").take(),
             text("state").not_null().default("ACTIVE").take(),
@@ -98,6 +107,7 @@ impl MigrationTrait for Migration {
         for column in ["name_key", "email", "external", "expire_time", "state", "permissions"] {
             m.alter_table(Table::alter().table("memberships").drop_column(column).to_owned()).await?;
         }
+        m.drop_index(drop_index("users_home_idx", "users")).await?;
         m.alter_table(Table::alter().table("users").drop_column("home_team_id").to_owned()).await
     }
 }

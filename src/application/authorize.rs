@@ -82,6 +82,13 @@ fn check_enabled(team: &Team, holdings: &Holdings) -> Result<()> {
     }
 }
 
+/// The authority of the same caller in another team.
+pub(super) async fn authority_in(work: &Work<'_>, by: &Authority, team: &Team) -> Result<Authority> {
+    let Some(user) = by.person() else { return Ok(Authority::Service) };
+    let holdings = holdings_of(work.tx, work.roles, work.now, team, user).await?;
+    Ok(Authority::Person { user: user.clone(), holdings })
+}
+
 /// What a person holds in a team.
 pub(super) async fn holdings_of(
     source: &impl Source,

@@ -78,7 +78,8 @@ pub(super) async fn check_grant(work: &Work<'_>, team: &Team, by: &Authority, gr
     Ok(by.check_grant(&Given { team, roles: &roles, ids: &grant.roles, permissions: &grant.permissions })?)
 }
 
-/// Makes a user who is no member one, within the rules of the tree. The first tree that a person joins is their home.
+/// Makes a user who is no member one, within the rules of the tree. The first tree that a person joins by an act of their
+/// own, or that a service brings them into, is their home: nobody else decides where somebody belongs.
 pub(super) async fn join(
     work: &mut Work<'_>,
     team: &Team,
@@ -88,8 +89,13 @@ pub(super) async fn join(
     source: Source,
     cause: Cause,
 ) -> Result<TeamMember> {
-    admission::check_user(work, team, &user).await?;
+    match source {
+        // Whoever makes a tree is in it, wherever their home is.
+        Source::TeamCreation => team.policy.check_domain(&user.email)?,
+        Source::Direct | Source::Invitation => admission::check_user(work, team, &user).await?,
+    }
     admission::check_seat(work, team).await?;
+    let brought = source == Source::Direct && invited_by.is_some();
     let external = has_home_elsewhere(work, team, &user).await?;
     let slot = work.tx.next(team.id);
     let Grant { roles, role_expire_times, permissions, expire_time } = grant;
@@ -110,7 +116,7 @@ pub(super) async fn join(
     member.check_owner_stays()?;
     members::insert(work.tx, &member, &user).await?;
     work.tx.record(slot, cause, Change::MemberAdded(member.clone()));
-    let user = if external { user } else { settle_down(work, team, user, cause).await? };
+    let user = if external || brought { user } else { settle_down(work, team, user, cause).await? };
     Ok(TeamMember { member, user })
 }
 

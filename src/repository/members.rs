@@ -25,7 +25,7 @@ use crate::domain::{
 
 pub use list::{Filter, Key, Order, Page, Place, list, name_key, teams_of};
 pub use roster::{Entry, EntryPlace, RosterPage, Status, roster};
-pub use write::{delete, delete_many, insert, mirror_user, update};
+pub use write::{delete, delete_many, forget_home, insert, mirror_user, update};
 
 const SOURCES: [(&str, MemberSource); 3] = [
     ("TEAM_CREATION", MemberSource::TeamCreation),

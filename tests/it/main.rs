@@ -48,6 +48,7 @@ mod seeds;
 mod smtp;
 mod story;
 mod teams;
+mod takeover;
 mod telemetry;
 mod trees;
 mod watch;

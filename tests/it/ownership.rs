@@ -83,7 +83,7 @@ both! {
             let refusal = refused.refused(LAST.0, LAST.1);
             assert!(!refusal.status.message().is_empty(), "{what}");
         }
-        s.person("bob").reactivate(&s.team, "carol").await.done();
+        s.person("ada").reactivate(&s.team, "carol").await.done();
         s.person("ada").leave(&s.team).await.done();
         s.service().delete_user("carol", "").await.refused(LAST.0, LAST.1);
         assert_eq!(s.members().await, ["bob admin", "carol owner"]);
