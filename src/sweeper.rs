@@ -9,8 +9,11 @@ use std::time::Duration;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    application::{Context, Store, WriteOptions, expiry::SettleMember},
-    domain::Principal,
+    application::{
+        Context, Result, Store, WriteOptions,
+        expiry::{EXPIRY, SettleMember},
+    },
+    domain::{Principal, TeamId, UserId},
     env::Env,
     lifecycle::spawn_essential,
     repository::{Database, members},
@@ -18,7 +21,7 @@ use crate::{
 
 /// How often to look. Two look-ups in small indexes are nearly nothing, and an event comes at most this much late.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many memberships are settled before the next look.
+/// How many memberships are read at a time.
 const BATCH: u64 = 100;
 
 /// Sweeps until it is told to stop.
@@ -46,7 +49,7 @@ impl Sweeper {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
             // The next turn is the next try; a failure is told of once.
-            match self.turn().await {
+            match self.turn(&stop).await {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {
                     failing = true;
@@ -57,15 +60,27 @@ impl Sweeper {
         }
     }
 
-    async fn turn(&self) -> crate::application::Result<()> {
-        for (team, user) in members::overdue(&self.database.reader(), self.env.now(), BATCH).await? {
-            let cx = Context {
-                principal: Principal::system("expiry"),
-                call_id: self.env.id().to_string(),
-                traceparent: None,
-            };
-            self.store.write(&cx, WriteOptions::default(), SettleMember { team, user }).await?;
+    /// Settles everything that is overdue, batch after batch. A membership that cannot be settled holds up no other one;
+    /// answers the first failure.
+    async fn turn(&self, stop: &CancellationToken) -> Result<()> {
+        let (now, mut after, mut outcome) = (self.env.now(), None, Ok(()));
+        while !stop.is_cancelled() {
+            let batch = members::overdue(&self.database.reader(), now, after.as_ref(), BATCH).await?;
+            after = batch.last().cloned();
+            let full = batch.len() as u64 == BATCH;
+            for (team, user) in batch {
+                outcome = outcome.and(self.settle(team, user).await);
+            }
+            if !full {
+                break;
+            }
         }
-        Ok(())
+        outcome
+    }
+
+    async fn settle(&self, team: TeamId, user: UserId) -> Result<()> {
+        let principal = Principal::system(EXPIRY);
+        let cx = Context { principal, call_id: self.env.id().to_string(), traceparent: None };
+        self.store.write(&cx, WriteOptions::default(), SettleMember { team, user }).await.map(drop)
     }
 }

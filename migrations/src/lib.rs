@@ -13,6 +13,7 @@ mod m0004_trees;
 mod m0005_roles;
 mod m0006_members;
 mod m0007_profiles;
+mod m0010_expirations;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_roles::Migration),
             Box::new(m0006_members::Migration),
             Box::new(m0007_profiles::Migration),
+            Box::new(m0010_expirations::Migration),
         ]
     }
 }

@@ -74,6 +74,14 @@ pub(super) async fn check_open(work: &Work<'_>, team: &Team, user: &UserId) -> R
     check_enabled(team, &holdings_of(work.tx, work.roles, work.now, team, user).await?)
 }
 
+/// Fails if another team of the tree is closed to whoever has this authority.
+pub(super) fn check_open_to(by: &Authority, team: &Team) -> Result<()> {
+    match by {
+        Authority::Service => Ok(()),
+        Authority::Person { holdings, .. } => check_enabled(team, holdings),
+    }
+}
+
 /// A disabled team is closed to people, but for the owners of its tree.
 fn check_enabled(team: &Team, holdings: &Holdings) -> Result<()> {
     match team.disabled_by {

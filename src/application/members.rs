@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Command, Error, Missing, Result, Work,
     admission::{self, has_home_elsewhere},
-    authorize::{check_open, denied},
+    authorize::{check_open, check_open_to, denied},
     consequence,
     context::Etag,
     roles::{check_below, named},
@@ -18,7 +18,7 @@ use crate::{
         membership::{Given, OtherOwner},
         permission::{AddMembers, LeaveTeams, RemoveMembers, UpdateMembers},
     },
-    repository::{members, teams, users},
+    repository::{expirations, members, teams, users},
 };
 
 /// A membership and the person who holds it.
@@ -217,7 +217,10 @@ impl Command for RemoveMember {
         let mut found = Vec::new();
         if self.include_descendants {
             check_below::<RemoveMembers>(by, &team)?;
+            // Before the first membership changes, as in everything that changes several of a person's.
+            users::hold(work.tx, &self.user).await?;
             found = below(work, &team, &self.user).await?;
+            found.iter().try_for_each(|(below, _)| check_open_to(by, below))?;
         }
         match member_of(work, &team, &self.user).await {
             Ok((member, _)) => {
@@ -319,6 +322,7 @@ pub(super) async fn member(work: &mut Work<'_>, team: &Team, user: &UserId) -> R
 pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -> Result<Option<Member>> {
     let Some(left) = recorded.clone().at(work.now) else {
         members::delete(work.tx, &recorded).await?;
+        expirations::note(work.tx, &recorded, None).await?;
         let slot = work.tx.next(team.id);
         work.tx.record(slot, Cause::Expiry, Change::MemberExpired(recorded.clone()));
         if let Some(user) = users::get(work.tx, &recorded.user_id).await? {
@@ -329,6 +333,7 @@ pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -
     if left == recorded {
         return Ok(Some(left));
     }
+    expirations::note(work.tx, &recorded, Some(&left)).await?;
     let member = change(work, recorded, left, Cause::Expiry).await?;
     consequence::of_lost_authority(work, team, &member.user_id, Cause::Expiry).await?;
     Ok(Some(member))

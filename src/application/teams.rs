@@ -310,6 +310,7 @@ impl Command for DeleteTeam {
             // Those furthest down first, so that no team is ever without the ones above it.
             for below in teams::list_below(work.tx, &team, &page).await?.iter().rev() {
                 let below = work.hold(below.id).await?;
+                authorize::check_open_to(allowed.authority(), &below)?;
                 delete(work, below).await?;
             }
         }

@@ -113,14 +113,13 @@ impl Command for UpdateUser {
     type Answer = User;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<User> {
-        let before = match editor::<UpdateUsers>(work, &self.id, self.team).await? {
-            Editor::Home(team, by) => lock_at_home(work, &team, &by, &self.id).await?,
-            Editor::Anyone => {
-                if let Some(home) = self.patch.home {
-                    lock_trees_of(work, &self.id, home).await?;
-                }
-                lock(work, &self.id).await?
+        let before = if let Some((team, by)) = editor::<UpdateUsers>(work, &self.id, self.team).await? {
+            lock_at_home(work, &team, &by, &self.id).await?
+        } else {
+            if let Some(home) = self.patch.home {
+                lock_trees_of(work, &self.id, home).await?;
             }
+            lock(work, &self.id).await?
         };
         self.etag.check(before.version)?;
         let wanted = before.patched(&self.patch);
@@ -217,8 +216,8 @@ impl Command for DeleteUser {
         }
         lock_trees_of(work, &self.id, self.team).await?;
         let user = match editor::<DeleteUsers>(work, &self.id, self.team).await? {
-            Editor::Home(team, by) => lock_at_home(work, &team, &by, &self.id).await?,
-            Editor::Anyone => lock(work, &self.id).await?,
+            Some((team, by)) => lock_at_home(work, &team, &by, &self.id).await?,
+            None => lock(work, &self.id).await?,
         };
         self.etag.check(user.version)?;
         // Read again: with the record held, nobody joins a team with it.
@@ -235,25 +234,22 @@ impl Command for DeleteUser {
     }
 }
 
-/// By what right a record is edited.
-enum Editor {
-    /// By a service, or by the person whose it is.
-    Anyone,
-    /// By somebody else: by what they hold in this team.
-    Home(Team, Authority),
-}
-
-/// By what right the caller may edit this person's record, as far as the team that they name goes; its tree is locked.
-async fn editor<P: Permission>(work: &mut Work<'_>, id: &UserId, team: Option<TeamId>) -> Result<Editor> {
+/// By what authority, and in which team, the caller may edit somebody else's record, as far as the team that they name goes;
+/// its tree is locked. `None` for a service, and for the person whose record it is.
+async fn editor<P: Permission>(
+    work: &mut Work<'_>,
+    id: &UserId,
+    team: Option<TeamId>,
+) -> Result<Option<(Team, Authority)>> {
     check_scope::<P>(&work.cx.principal)?;
     match &work.cx.principal.person {
-        None => return Ok(Editor::Anyone),
-        Some(person) if person == id => return Ok(Editor::Anyone),
+        None => return Ok(None),
+        Some(person) if person == id => return Ok(None),
         Some(_) => {}
     }
     let team = team.ok_or_else(|| denied::<P>(None))?;
     let (team, allowed) = work.team::<P>(team).await?;
-    Ok(Editor::Home(team, allowed.authority().clone()))
+    Ok(Some((team, allowed.authority().clone())))
 }
 
 /// Takes the record of somebody else, which `by` may edit.
@@ -263,11 +259,7 @@ async fn lock_at_home(work: &Work<'_>, team: &Team, by: &Authority, id: &UserId)
 }
 
 /// The refusal of [`DeleteUser`], before anything is locked.
-async fn check_editor_unlocked<P: Permission>(
-    work: &Work<'_>,
-    id: &UserId,
-    team: Option<TeamId>,
-) -> Result<()> {
+async fn check_editor_unlocked<P: Permission>(work: &Work<'_>, id: &UserId, team: Option<TeamId>) -> Result<()> {
     let named = team.ok_or_else(|| denied::<P>(None))?;
     let team = teams::get(work.tx, named).await?;
     let (team, allowed) = authorize::in_team::<P>(work.tx, work.cx, work.roles, work.now, named, team).await?;
@@ -277,13 +269,7 @@ async fn check_editor_unlocked<P: Permission>(
 
 /// Whether `by` may edit the record of this person: the team is the person's home, its rules let others edit, and whoever
 /// edits holds all that the person holds in the tree. For who sets an address can become whom they gave it to.
-async fn check_at_home(
-    work: &Work<'_>,
-    team: &Team,
-    by: &Authority,
-    id: &UserId,
-    user: Option<User>,
-) -> Result<User> {
+async fn check_at_home(work: &Work<'_>, team: &Team, by: &Authority, id: &UserId, user: Option<User>) -> Result<User> {
     team.check_root()?;
     let missing = || Error::Missing(Missing::Member(id.to_string()));
     let held = held_in_tree(work, team, id).await?;

@@ -1,4 +1,4 @@
-//! Deletes what is not retained any more: old events, and the answers kept for retries.
+//! Deletes what is not retained any more: old events, the answers kept for retries, and what is remembered of ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{leadership::Leadership, outage::Outage};
 use crate::{
     env::Env,
-    repository::{Database, Result, idempotency, sequence},
+    repository::{Database, Result, expirations, idempotency, sequence},
 };
 
 /// How often: often enough that each time there is little to delete.
@@ -58,7 +58,8 @@ impl Housekeeping {
             }
         }
         let answers = idempotency::purge(&self.database, now).await?;
-        tracing::debug!(events, answers, "deleted what is not retained any more");
+        let lapsed = expirations::purge(&self.database, now).await?;
+        tracing::debug!(events, answers, lapsed, "deleted what is not retained any more");
         Ok(())
     }
 }

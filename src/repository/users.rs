@@ -15,6 +15,7 @@ use sea_orm::{
 use super::{
     Result, Source, Tx,
     entity::user::{ActiveModel, Column, Entity, Model},
+    expirations,
     row::{At, to_json},
 };
 use crate::domain::{
@@ -135,7 +136,8 @@ pub async fn delete(tx: &Tx, id: &UserId, version: Version, now: DateTime<Utc>) 
         id: NotSet,
         create_time: NotSet,
     };
-    write(tx, id, row).await
+    write(tx, id, row).await?;
+    expirations::forget_user(tx, id).await
 }
 
 async fn write(tx: &Tx, id: &UserId, row: ActiveModel) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The steps of the schema, the first one first.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "m0001_teams",
     "m0002_invitations",
     "m0003_events",
@@ -28,6 +28,7 @@ const STEPS: [&str; 7] = [
     "m0005_roles",
     "m0006_members",
     "m0007_profiles",
+    "m0010_expirations",
 ];
 
 /// What a command came to.
@@ -225,13 +226,13 @@ both! {
             STEPS.iter().enumerate().map(line).collect::<String>()
         };
         for (arguments, applied) in [
-            (&["status"][..], 7),
-            (&["down"], 6),
-            (&["status"], 6),
-            (&["down", "--steps", "6"], 0),
-            (&["up"], 7),
-            (&["up"], 7),
+            (&["status"][..], 8),
+            (&["down"], 7),
             (&["status"], 7),
+            (&["down", "--steps", "7"], 0),
+            (&["up"], 8),
+            (&["up"], 8),
+            (&["status"], 8),
         ] {
             assert_eq!(migrate(arguments).await, report(applied), "{arguments:?}");
         }

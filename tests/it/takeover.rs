@@ -9,6 +9,7 @@ use crate::{
     support::{
         Caller, Db, Outcome as _, Scene,
         acts::{below, member, texts},
+        outcome::violations,
         scene::create_user,
     },
 };
@@ -39,7 +40,12 @@ impl Caller {
     }
 
     async fn home(&self, user: &str) -> String {
-        self.edit(User { id: user.to_owned(), ..Default::default() }, &["phone"], "").await.done().user.unwrap().home_team_id
+        self.edit(User { id: user.to_owned(), ..Default::default() }, &["phone"], "")
+            .await
+            .done()
+            .user
+            .unwrap()
+            .home_team_id
     }
 
     /// Creates a tree of the caller's own that admits nobody external, or whoever.
@@ -196,5 +202,11 @@ both! {
         let own = own.team.unwrap().id;
         let branch = s.person("eve").teams().create_team(below(&own, "Part")).await.done().team.unwrap().id;
         s.person("eve").add(&branch, "carol", &["member"]).await.refused(EXTERNAL.0, EXTERNAL.1);
+    }
+
+    async fn access_is_given_or_taken_somewhere(db: Db) {
+        let s = Scene::new(db).await;
+        let refusal = s.person("ada").set_access("carol", &[], &[]).await.refused(Code::InvalidArgument, "INVALID_FIELD");
+        assert_eq!(violations(&refusal.status)[0].0, "grants");
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     repository::{
         Result, Source as _, Tx,
         entity::{membership, membership_role, team, user},
+        expirations,
         row::{to_json, word_of},
         teams,
     },
@@ -31,6 +32,7 @@ pub async fn insert(tx: &Tx, member: &Member, user: &User) -> Result<()> {
         ..changing_fields(member)
     };
     membership::Entity::insert(row).exec_without_returning(tx.connection()).await?;
+    expirations::forget(tx, member.team_id, &member.user_id).await?;
     insert_roles(tx, member, member.roles.iter()).await
 }
 
@@ -57,13 +59,17 @@ pub async fn update(tx: &Tx, before: &Member, member: &Member) -> Result<()> {
             .exec(tx.connection())
             .await?;
     }
+    let gained: Vec<&str> = member.roles.difference(&before.roles).map(RoleId::as_str).collect();
+    if !gained.is_empty() {
+        expirations::forget_roles(tx, member, &gained).await?;
+    }
     insert_roles(tx, member, member.roles.iter().filter(differs)).await
 }
 
 /// Ends a membership.
 pub async fn delete(tx: &Tx, member: &Member) -> Result<()> {
     membership::Entity::delete_by_id((member.team_id.0, member.user_id.to_string())).exec(tx.connection()).await?;
-    Ok(())
+    expirations::forget(tx, member.team_id, &member.user_id).await
 }
 
 /// Ends these users' memberships of a team.
