@@ -10,6 +10,7 @@ pub mod database;
 mod entity;
 pub mod error;
 pub mod events;
+pub mod expirations;
 pub mod idempotency;
 pub mod invitations;
 pub mod leader;
@@ -25,6 +26,6 @@ pub mod teams;
 pub mod tx;
 pub mod users;
 
-pub use database::{Database, Reader};
+pub use database::{Database, Reader, Snapshot};
 pub use error::{Constraint, Error, Result};
 pub use tx::{Slot, Source, Tx};

@@ -6,10 +6,15 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    application::{Command, Context, Store, WriteOptions, expiry::SettleMember, invitations::SettleInvitation},
+    application::{
+        Command, Context, Result, Store, WriteOptions,
+        expiry::{EXPIRY, SettleMember},
+        invitations::SettleInvitation,
+    },
     domain::Principal,
     env::Env,
     lifecycle::spawn_essential,
@@ -18,7 +23,7 @@ use crate::{
 
 /// How often to look. Two look-ups in small indexes are nearly nothing, and an event comes at most this much late.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many memberships, and how many invitations, are settled before the next look.
+/// How many memberships, or invitations, are read at a time.
 const BATCH: u64 = 100;
 
 /// Sweeps until it is told to stop.
@@ -46,7 +51,7 @@ impl Sweeper {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
             // The next turn is the next try; a failure is told of once.
-            match self.turn().await {
+            match self.turn(&stop).await {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {
                     failing = true;
@@ -57,20 +62,47 @@ impl Sweeper {
         }
     }
 
-    async fn turn(&self) -> crate::application::Result<()> {
-        let reader = self.database.reader();
-        for (team, user) in members::overdue(&reader, self.env.now(), BATCH).await? {
-            self.settle(SettleMember { team, user }).await?;
-        }
-        for (team, invitation) in invitations::overdue(&reader, self.env.now(), BATCH).await? {
-            self.settle(SettleInvitation { team, invitation }).await?;
-        }
-        Ok(())
+    /// Settles everything that is overdue. What cannot be settled holds up nothing else; answers a failure.
+    async fn turn(&self, stop: &CancellationToken) -> Result<()> {
+        let now = self.env.now();
+        self.members(now, stop).await.and(self.invitations(now, stop).await)
     }
 
-    async fn settle(&self, command: impl Command) -> crate::application::Result<()> {
-        let call_id = self.env.id().to_string();
-        let cx = Context { principal: Principal::system("expiry"), call_id, traceparent: None };
+    async fn members(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<()> {
+        let (mut after, mut outcome) = (None, Ok(()));
+        while !stop.is_cancelled() {
+            let batch = members::overdue(&self.database.reader(), now, after.as_ref(), BATCH).await?;
+            after = batch.last().cloned();
+            let full = batch.len() as u64 == BATCH;
+            for (team, user) in batch {
+                outcome = outcome.and(self.settle(SettleMember { team, user }).await);
+            }
+            if !full {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn invitations(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<()> {
+        let (mut after, mut outcome) = (None, Ok(()));
+        while !stop.is_cancelled() {
+            let batch = invitations::overdue(&self.database.reader(), now, after, BATCH).await?;
+            after = batch.last().map(|(_, invitation)| *invitation);
+            let full = batch.len() as u64 == BATCH;
+            for (team, invitation) in batch {
+                outcome = outcome.and(self.settle(SettleInvitation { team, invitation }).await);
+            }
+            if !full {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn settle(&self, command: impl Command) -> Result<()> {
+        let principal = Principal::system(EXPIRY);
+        let cx = Context { principal, call_id: self.env.id().to_string(), traceparent: None };
         self.store.write(&cx, WriteOptions::default(), command).await.map(drop)
     }
 }

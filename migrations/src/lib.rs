@@ -15,6 +15,7 @@ mod m0006_members;
 mod m0007_profiles;
 mod m0008_offers;
 mod m0009_rate_limits;
+mod m0010_expirations;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_profiles::Migration),
             Box::new(m0008_offers::Migration),
             Box::new(m0009_rate_limits::Migration),
+            Box::new(m0010_expirations::Migration),
         ]
     }
 }

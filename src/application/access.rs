@@ -14,7 +14,7 @@ use crate::{
         member::Grant,
         permission::{AddMembers, RemoveMembers, UpdateMembers},
     },
-    repository::teams,
+    repository::{teams, users},
 };
 
 /// Gives a person just this in some teams and ends their membership of others: all of it or nothing.
@@ -43,6 +43,8 @@ impl Command for SetUserAccess {
         let named: BTreeSet<TeamId> = self.grants.keys().chain(&self.removals).copied().collect();
         let found = teams::get_many(work.tx, named).await?;
         teams::lock_roots(work.tx, found.values()).await?;
+        // People are locked after teams and before memberships: a change of the record writes all of theirs.
+        users::lock(work.tx, &self.user).await?;
         // Removals first: in a tree whose rules allow one membership, a person can move.
         for team in &self.removals {
             self.remove(work, *team).await?;

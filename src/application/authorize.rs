@@ -74,12 +74,27 @@ pub(super) async fn check_open(work: &Work<'_>, team: &Team, user: &UserId) -> R
     check_enabled(team, &holdings_of(work.tx, work.roles, work.now, team, user).await?)
 }
 
+/// Fails if another team of the tree is closed to whoever has this authority.
+pub(super) fn check_open_to(by: &Authority, team: &Team) -> Result<()> {
+    match by {
+        Authority::Service => Ok(()),
+        Authority::Person { holdings, .. } => check_enabled(team, holdings),
+    }
+}
+
 /// A disabled team is closed to people, but for the owners of its tree.
 fn check_enabled(team: &Team, holdings: &Holdings) -> Result<()> {
     match team.disabled_by {
         Some(team) if !holdings.owner => Err(Broken::TeamDisabled { team }.into()),
         _ => Ok(()),
     }
+}
+
+/// The authority of the same caller in another team.
+pub(super) async fn authority_in(work: &Work<'_>, by: &Authority, team: &Team) -> Result<Authority> {
+    let Some(user) = by.person() else { return Ok(Authority::Service) };
+    let holdings = holdings_of(work.tx, work.roles, work.now, team, user).await?;
+    Ok(Authority::Person { user: user.clone(), holdings })
 }
 
 /// What a person holds in a team.

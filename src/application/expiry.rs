@@ -8,6 +8,9 @@ use crate::{
     repository::teams,
 };
 
+/// The part of Roster on whose behalf it is recorded that something has run out.
+pub const EXPIRY: &str = "expiry";
+
 /// Records that a membership, or roles of it, have run out. Roster's own sweeper calls it.
 #[derive(Debug, Serialize)]
 pub struct SettleMember {

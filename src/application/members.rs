@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Command, Error, Missing, Result, Work,
     admission::{self, has_home_elsewhere},
-    authorize::{check_open, denied},
+    authorize::{check_open, check_open_to, denied},
     consequence,
     context::Etag,
     roles::{check_below, named},
@@ -18,7 +18,7 @@ use crate::{
         membership::{Given, OtherOwner},
         permission::{AddMembers, LeaveTeams, RemoveMembers, UpdateMembers},
     },
-    repository::{members, teams, users},
+    repository::{expirations, members, teams, users},
 };
 
 /// A membership and the person who holds it.
@@ -78,7 +78,8 @@ pub(super) async fn check_grant(work: &Work<'_>, team: &Team, by: &Authority, gr
     Ok(by.check_grant(&Given { team, roles: &roles, ids: &grant.roles, permissions: &grant.permissions })?)
 }
 
-/// Makes a user who is no member one, within the rules of the tree. The first tree that a person joins is their home.
+/// Makes a user who is no member one, within the rules of the tree. The first tree that a person joins by an act of their
+/// own, or that a service brings them into, is their home: nobody else decides where somebody belongs.
 pub(super) async fn join(
     work: &mut Work<'_>,
     team: &Team,
@@ -88,8 +89,13 @@ pub(super) async fn join(
     source: Source,
     cause: Cause,
 ) -> Result<TeamMember> {
-    admission::check_user(work, team, &user).await?;
+    match source {
+        // Whoever makes a tree is in it, wherever their home is.
+        Source::TeamCreation => team.policy.check_domain(&user.email)?,
+        Source::Direct | Source::Invitation => admission::check_user(work, team, &user).await?,
+    }
     admission::check_seat(work, team, &user, source).await?;
+    let brought = source == Source::Direct && invited_by.is_some();
     let external = has_home_elsewhere(work, team, &user).await?;
     let slot = work.tx.next(team.id);
     let Grant { roles, role_expire_times, permissions, expire_time } = grant;
@@ -111,7 +117,7 @@ pub(super) async fn join(
     members::insert(work.tx, &member, &user).await?;
     work.tx.record(slot, cause, Change::MemberAdded(member.clone()));
     consequence::of_joining(work, team, &user, cause).await?;
-    let user = if external { user } else { settle_down(work, team, user, cause).await? };
+    let user = if external || brought { user } else { settle_down(work, team, user, cause).await? };
     Ok(TeamMember { member, user })
 }
 
@@ -212,7 +218,10 @@ impl Command for RemoveMember {
         let mut found = Vec::new();
         if self.include_descendants {
             check_below::<RemoveMembers>(by, &team)?;
+            // Before the first membership changes, as in everything that changes several of a person's.
+            users::hold(work.tx, &self.user).await?;
             found = below(work, &team, &self.user).await?;
+            found.iter().try_for_each(|(below, _)| check_open_to(by, below))?;
         }
         match member_of(work, &team, &self.user).await {
             Ok((member, _)) => {
@@ -314,6 +323,7 @@ pub(super) async fn member(work: &mut Work<'_>, team: &Team, user: &UserId) -> R
 pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -> Result<Option<Member>> {
     let Some(left) = recorded.clone().at(work.now) else {
         members::delete(work.tx, &recorded).await?;
+        expirations::note(work.tx, &recorded, None).await?;
         let slot = work.tx.next(team.id);
         work.tx.record(slot, Cause::Expiry, Change::MemberExpired(recorded.clone()));
         if let Some(user) = users::get(work.tx, &recorded.user_id).await? {
@@ -324,6 +334,7 @@ pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -
     if left == recorded {
         return Ok(Some(left));
     }
+    expirations::note(work.tx, &recorded, Some(&left)).await?;
     let member = change(work, recorded, left, Cause::Expiry).await?;
     consequence::of_lost_authority(work, team, &member.user_id, Cause::Expiry).await?;
     Ok(Some(member))

@@ -1,6 +1,6 @@
 //! The roles of a tree: which there are, and changing those of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -28,6 +28,23 @@ pub(super) async fn named<'a>(
 ) -> Result<Roles> {
     let own: BTreeSet<&RoleId> = ids.into_iter().filter(|id| !system.is_system(id)).collect();
     Ok(system.with(roles::get_many(source, root, own).await?))
+}
+
+/// The same for several trees, by root.
+pub(super) async fn named_in_trees<'a>(
+    source: &impl Source,
+    system: &Roles,
+    roots: BTreeSet<TeamId>,
+    ids: impl IntoIterator<Item = &'a RoleId>,
+) -> Result<BTreeMap<TeamId, Roles>> {
+    let own: BTreeSet<&RoleId> = ids.into_iter().filter(|id| !system.is_system(id)).collect();
+    let mut found: BTreeMap<TeamId, Vec<Role>> = roots.iter().map(|root| (*root, Vec::new())).collect();
+    for role in roles::get_in_trees(source, roots, own).await? {
+        if let Some(custom) = &role.custom {
+            found.entry(custom.root_id).or_default().push(role);
+        }
+    }
+    Ok(found.into_iter().map(|(root, own)| (root, system.with(own))).collect())
 }
 
 /// Creates a role of the tree's own.

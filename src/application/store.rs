@@ -15,9 +15,12 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Allowed, Context, Error, InvitationLimits, Result, Revision, WriteOptions, authorize, standing::Standing};
+use super::{
+    Allowed, Context, Error, InvitationLimits, Result, Revision, WriteOptions, authorize, expiry::EXPIRY,
+    standing::Standing,
+};
 use crate::{
-    domain::{Event, EventId, Roles, Team, TeamId, permission::Permission},
+    domain::{Actor, Cause, Event, EventId, Principal, Roles, Team, TeamId, permission::Permission},
     env::Env,
     repository::{Database, Tx, idempotency, teams},
 };
@@ -236,13 +239,18 @@ impl Store {
             subject: recorded.subject,
             version: recorded.version,
             occur_time: now,
-            actor: cx.principal.actor(),
+            actor: actor(cx, recorded.cause),
             cause: recorded.cause,
             request_id: key.map_or_else(|| cx.call_id.clone(), |key| key.request_id.clone()),
             traceparent: cx.traceparent.clone(),
             change: recorded.change,
         }
     }
+}
+
+/// On whose behalf a change is made. What has run out did so by itself, whoever's call it is that found it.
+fn actor(cx: &Context, cause: Cause) -> Actor {
+    if cause == Cause::Expiry { Principal::system(EXPIRY).actor() } else { cx.principal.actor() }
 }
 
 enum Outcome<T> {

@@ -6,6 +6,7 @@ use super::{
     Command, Result, Work, consequence,
     context::Etag,
     members::{TeamMember, member_of, other_owners},
+    roles::named,
 };
 use crate::{
     domain::{Cause, Change, Member, TeamId, UserId, event::Step, permission::SuspendMembers},
@@ -55,10 +56,11 @@ impl Command for ReactivateMember {
     type Answer = TeamMember;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<TeamMember> {
-        let (team, _) = work.team::<SuspendMembers>(self.team).await?;
+        let (team, allowed) = work.team::<SuspendMembers>(self.team).await?;
         let (before, user) = member_of(work, &team, &self.user).await?;
         self.etag.check(before.changed)?;
-        let wanted = before.reactivated();
+        let roles = named(work.tx, work.roles, team.root(), &before.roles).await?;
+        let wanted = before.reactivated(allowed.authority(), &roles)?;
         let member = change(work, before, wanted, Change::MemberReactivated).await?;
         Ok(TeamMember { member, user })
     }

@@ -24,7 +24,7 @@ use crate::{
         team::TeamPatch,
         text::{Message, Slug, TeamName},
     },
-    repository::{census, invitations, members, roles, teams},
+    repository::{census, invitations, members, roles, teams, users},
 };
 
 /// How many rows are read at a time while a team is deleted.
@@ -311,6 +311,7 @@ impl Command for DeleteTeam {
             // Those furthest down first, so that no team is ever without the ones above it.
             for below in teams::list_below(work.tx, &team, &page).await?.iter().rev() {
                 let below = work.hold(below.id).await?;
+                authorize::check_open_to(allowed.authority(), &below)?;
                 delete(work, below).await?;
             }
         }
@@ -338,6 +339,9 @@ async fn delete(work: &mut Work<'_>, team: Team) -> Result<()> {
             work.tx.record(slot, Cause::Team, Change::RoleDeleted(role));
         }
         roles::delete_all(work.tx, team.id).await?;
+        // A home that was deleted is none: whose home it was is external nowhere any more.
+        users::lock_at_home(work.tx, team.id).await?;
+        members::forget_home(work.tx, team.id).await?;
     }
     teams::delete(work.tx, team.id, work.now).await?;
     let slot = work.tx.next(team.id);

@@ -7,10 +7,11 @@ use super::{
     authorize::{self, check_scope, denied},
     context::Etag,
     members::{self, other_owners},
+    roles::named,
 };
 use crate::{
     domain::{
-        Broken, Cause, Change, Email, TeamId, User, UserId, Version,
+        Authority, Broken, Cause, Change, Email, Member, Team, TeamId, User, UserId, Version,
         event::Step,
         permission::{CreateUsers, DeleteUsers, Permission, UpdateUsers},
         policy::ProfileEditing,
@@ -37,7 +38,7 @@ pub struct CreateUser {
     pub display_name: DisplayName,
     /// What else is known of the person.
     pub profile: Profile,
-    /// A root team that the person belongs to; `None` for the first tree that they join.
+    /// A root team that the person belongs to; `None` for the first tree that they join by an act of their own.
     pub home: Option<TeamId>,
 }
 
@@ -112,8 +113,14 @@ impl Command for UpdateUser {
     type Answer = User;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<User> {
-        check_editor::<UpdateUsers>(work, &self.id, self.team).await?;
-        let before = lock(work, &self.id).await?;
+        let before = if let Some((team, by)) = editor::<UpdateUsers>(work, &self.id, self.team).await? {
+            lock_at_home(work, &team, &by, &self.id).await?
+        } else {
+            if let Some(home) = self.patch.home {
+                lock_trees_of(work, &self.id, home).await?;
+            }
+            lock(work, &self.id).await?
+        };
         self.etag.check(before.version)?;
         let wanted = before.patched(&self.patch);
         if wanted == before {
@@ -121,6 +128,7 @@ impl Command for UpdateUser {
         }
         if wanted.home != before.home {
             check_home(work, wanted.home).await?;
+            check_admitted(work, &wanted).await?;
         }
         change(work, before, wanted).await
     }
@@ -201,12 +209,16 @@ impl Command for DeleteUser {
         if work.cx.principal.person.as_ref() == Some(&self.id) {
             return Err(Broken::OwnUser.into());
         }
-        let of_user: Vec<TeamId> =
-            memberships::of_user(work.tx, &self.id).await?.into_iter().map(|member| member.team_id).collect();
-        let found = teams::get_many(work.tx, of_user.into_iter().chain(self.team)).await?;
-        teams::lock_roots(work.tx, found.values()).await?;
-        check_editor::<DeleteUsers>(work, &self.id, self.team).await?;
-        let user = lock(work, &self.id).await?;
+        // Nobody has trees locked that they have nothing to do with: who may not is refused before that. What was found
+        // then may have changed meanwhile, so it is looked at again.
+        if work.cx.principal.person.is_some() {
+            check_editor_unlocked::<DeleteUsers>(work, &self.id, self.team).await?;
+        }
+        lock_trees_of(work, &self.id, self.team).await?;
+        let user = match editor::<DeleteUsers>(work, &self.id, self.team).await? {
+            Some((team, by)) => lock_at_home(work, &team, &by, &self.id).await?,
+            None => lock(work, &self.id).await?,
+        };
         self.etag.check(user.version)?;
         // Read again: with the record held, nobody joins a team with it.
         for recorded in memberships::of_user(work.tx, &self.id).await? {
@@ -222,24 +234,78 @@ impl Command for DeleteUser {
     }
 }
 
-/// Whether the caller may edit this person's record: a service, the person, or by the rules of the person's home somebody
-/// who holds the permission in a team there that the person is a member of.
-async fn check_editor<P: Permission>(work: &mut Work<'_>, id: &UserId, team: Option<TeamId>) -> Result<()> {
+/// By what authority, and in which team, the caller may edit somebody else's record, as far as the team that they name goes;
+/// its tree is locked. `None` for a service, and for the person whose record it is.
+async fn editor<P: Permission>(
+    work: &mut Work<'_>,
+    id: &UserId,
+    team: Option<TeamId>,
+) -> Result<Option<(Team, Authority)>> {
     check_scope::<P>(&work.cx.principal)?;
     match &work.cx.principal.person {
-        None => return Ok(()),
-        Some(person) if person == id => return Ok(()),
+        None => return Ok(None),
+        Some(person) if person == id => return Ok(None),
         Some(_) => {}
     }
     let team = team.ok_or_else(|| denied::<P>(None))?;
-    let (team, _) = work.team::<P>(team).await?;
+    let (team, allowed) = work.team::<P>(team).await?;
+    Ok(Some((team, allowed.authority().clone())))
+}
+
+/// Takes the record of somebody else, which `by` may edit.
+async fn lock_at_home(work: &Work<'_>, team: &Team, by: &Authority, id: &UserId) -> Result<User> {
+    let user = users::lock(work.tx, id).await?;
+    check_at_home(work, team, by, id, user).await
+}
+
+/// The refusal of [`DeleteUser`], before anything is locked.
+async fn check_editor_unlocked<P: Permission>(work: &Work<'_>, id: &UserId, team: Option<TeamId>) -> Result<()> {
+    let named = team.ok_or_else(|| denied::<P>(None))?;
+    let team = teams::get(work.tx, named).await?;
+    let (team, allowed) = authorize::in_team::<P>(work.tx, work.cx, work.roles, work.now, named, team).await?;
+    let user = users::get(work.tx, id).await?;
+    check_at_home(work, &team, allowed.authority(), id, user).await.map(drop)
+}
+
+/// Whether `by` may edit the record of this person: the team is the person's home, its rules let others edit, and whoever
+/// edits holds all that the person holds in the tree. For who sets an address can become whom they gave it to.
+async fn check_at_home(work: &Work<'_>, team: &Team, by: &Authority, id: &UserId, user: Option<User>) -> Result<User> {
+    team.check_root()?;
     let missing = || Error::Missing(Missing::Member(id.to_string()));
-    members::member(work, &team, id).await?.ok_or_else(missing)?;
-    let user = users::get(work.tx, id).await?.ok_or_else(missing)?;
-    let at_home = user.home == Some(team.root());
-    if at_home && team.policy.profile_editing == ProfileEditing::Admins {
-        Ok(())
-    } else {
-        Err(Broken::ProfileNotEditable.into())
+    let held = held_in_tree(work, team, id).await?;
+    let user = user.filter(|_| !held.is_empty()).ok_or_else(missing)?;
+    if user.home != Some(team.id) || team.policy.profile_editing != ProfileEditing::Admins {
+        return Err(Broken::ProfileNotEditable.into());
     }
+    for (team, member) in &held {
+        let roles = named(work.tx, work.roles, team.root(), &member.roles).await?;
+        authorize::authority_in(work, by, team).await?.check_covers(member, &roles)?;
+    }
+    Ok(user)
+}
+
+/// A person's memberships of the teams of a tree, each with its team. What has run out is none.
+async fn held_in_tree(work: &Work<'_>, root: &Team, id: &UserId) -> Result<Vec<(Team, Member)>> {
+    let recorded = memberships::of_user(work.tx, id).await?;
+    let mut teams = teams::get_many(work.tx, recorded.iter().map(|member| member.team_id)).await?;
+    teams.retain(|_, team| team.root() == root.id);
+    let left = recorded.into_iter().filter_map(|member| member.at(work.now));
+    Ok(left.filter_map(|member| teams.remove(&member.team_id).map(|team| (team, member))).collect())
+}
+
+/// Takes the roots of the trees that a person is in, and of that of one more team, in the order of their ids: teams are
+/// locked before people.
+async fn lock_trees_of(work: &Work<'_>, id: &UserId, besides: Option<TeamId>) -> Result<()> {
+    let theirs = memberships::of_user(work.tx, id).await?;
+    let teams = teams::get_many(work.tx, theirs.iter().map(|member| member.team_id).chain(besides)).await?;
+    Ok(teams::lock_roots(work.tx, teams.values()).await?)
+}
+
+/// Fails if another home would make the person external where the rules of a tree that they are in admit nobody external.
+async fn check_admitted(work: &Work<'_>, user: &User) -> Result<()> {
+    let theirs = memberships::of_user(work.tx, &user.id).await?;
+    let live = theirs.iter().filter(|member| !member.has_expired(work.now) && !member.external);
+    let teams = teams::get_many(work.tx, live.map(|member| member.team_id)).await?;
+    let refuses = |team: &Team| user.is_external_to(team.root()) && !team.policy.allow_external_members;
+    if teams.values().any(refuses) { Err(Broken::ExternalNotAllowed.into()) } else { Ok(()) }
 }

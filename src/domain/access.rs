@@ -1,8 +1,12 @@
 //! What somebody may do in a team, and why: a pure function over a snapshot of what was recorded.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 
-use super::{Member, PermissionPattern, PermissionSet, Role, RoleId, Roles, Team, TeamId, member::State};
+use super::{
+    Member, PermissionPattern, PermissionSet, Role, RoleId, Roles, Team, TeamId, UserId, member::State, permission,
+};
 
 /// All that decides about one person's access to one team.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +39,59 @@ pub struct Origin {
     pub role: Option<RoleId>,
     /// The team in which it is held: the one asked about, or one above it.
     pub team: TeamId,
+}
+
+/// Something that a membership gave until it ran out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lapsed {
+    /// The team.
+    pub team_id: TeamId,
+    /// The member.
+    pub user_id: UserId,
+    /// The role; `None` for permissions of the member's own.
+    pub role: Option<RoleId>,
+    /// Those permissions.
+    pub permissions: BTreeSet<PermissionPattern>,
+    /// When it ran out.
+    pub expire_time: DateTime<Utc>,
+}
+
+impl Lapsed {
+    /// What a membership gave `before` and, with what is left of it, gives no more.
+    pub fn of(before: &Member, left: Option<&Member>) -> Vec<Self> {
+        let whole = before.expire_time.filter(|_| left.is_none());
+        let lapsed = |role: Option<RoleId>, permissions, expire_time| {
+            let (team_id, user_id) = (before.team_id, before.user_id.clone());
+            Self { team_id, user_id, role, permissions, expire_time }
+        };
+        let gone = before.roles.iter().filter(|role| left.is_none_or(|left| !left.roles.contains(*role)));
+        let of_role = |role: &RoleId| {
+            let end = before.role_expire_times.get(role).copied().into_iter().chain(whole).min()?;
+            Some(lapsed(Some(role.clone()), BTreeSet::new(), end))
+        };
+        let own = whole.filter(|_| !before.permissions.is_empty());
+        let own = own.map(|end| lapsed(None, before.permissions.clone(), end));
+        gone.filter_map(of_role).chain(own).collect()
+    }
+
+    /// Memberships as if what has run out had not been taken out of them: whoever asks why can be told.
+    pub fn recalled(lapsed: Vec<Self>, mut memberships: Vec<Member>) -> Vec<Member> {
+        let mut over: BTreeMap<TeamId, Member> = BTreeMap::new();
+        for Self { team_id, user_id, role, permissions, expire_time } in lapsed {
+            if let Some(member) = memberships.iter_mut().find(|member| member.team_id == team_id) {
+                if let Some(role) = role.filter(|role| !member.roles.contains(role)) {
+                    member.role_expire_times.insert(role.clone(), expire_time);
+                    member.roles.insert(role);
+                }
+                continue;
+            }
+            let member = over.entry(team_id).or_insert_with(|| Member::over(team_id, user_id, expire_time));
+            member.roles.extend(role);
+            member.permissions.extend(permissions);
+        }
+        memberships.extend(over.into_values());
+        memberships
+    }
 }
 
 /// Whether somebody may do something, and why.
@@ -90,8 +147,16 @@ impl<'a> Snapshot<'a> {
         holdings
     }
 
-    /// Whether the person may do this, and why. What gives it is looked for in the team first, then upwards.
+    /// Whether the person may do this, and why. What gives it is looked for in the team first, then upwards. A pattern asks
+    /// for all that it stands for, with what no wildcard gives.
     pub fn verdict(&self, permission: &str) -> Verdict {
+        let verdict = self.verdict_of(permission);
+        let refused = |verdict: &Verdict| !matches!(verdict, Verdict::Allowed(_));
+        let mut beyond = permission::beyond_wildcards(permission).map(|name| self.verdict_of(name));
+        if refused(&verdict) { verdict } else { beyond.find(refused).unwrap_or(verdict) }
+    }
+
+    fn verdict_of(&self, permission: &str) -> Verdict {
         let mut fallback = None;
         for held in self.held().filter(|held| held.patterns.covers(permission)) {
             let origin = held.origin();
@@ -101,15 +166,19 @@ impl<'a> Snapshot<'a> {
                     _ => Verdict::Allowed(origin),
                 };
             }
-            let why = if held.member.state == State::Suspended { Verdict::Suspended } else { Verdict::Expired };
+            let why = if self.is_over(&held) { Verdict::Expired } else { Verdict::Suspended };
             fallback.get_or_insert(why(origin));
         }
-        let member = || self.held().next().is_some() || self.memberships.iter().any(|m| m.team_id == self.team.id);
+        let is_of_team = |member: &Member| member.team_id == self.team.id && !member.has_expired(self.now);
+        let member = || self.held().any(|held| !self.is_over(&held)) || self.memberships.iter().any(is_of_team);
         fallback.unwrap_or_else(|| if member() { Verdict::Missing } else { Verdict::NotAMember })
     }
 
-    /// The roles in force in the team, each with where it is held.
+    /// The roles in force in the team, each with where it is held. In a disabled team none is, but for owners of the tree.
     pub fn roles_in_force(&self) -> Vec<Origin> {
+        if self.team.disabled_by.is_some() && !self.is_owner() {
+            return Vec::new();
+        }
         let held = self.held().filter(|held| held.role.is_some() && self.is_in_force(held));
         held.map(|held| held.origin()).collect()
     }
@@ -123,9 +192,12 @@ impl<'a> Snapshot<'a> {
     }
 
     fn is_in_force(&self, held: &Held<'_>) -> bool {
+        held.member.state == State::Active && !self.is_over(held)
+    }
+
+    fn is_over(&self, held: &Held<'_>) -> bool {
         let until = held.role.and_then(|role| held.member.role_expire_times.get(&role.id));
-        let over = held.member.has_expired(self.now) || until.is_some_and(|end| self.now >= *end);
-        held.member.state == State::Active && !over
+        held.member.has_expired(self.now) || until.is_some_and(|end| self.now >= *end)
     }
 
     /// Everything recorded that concerns the team: all that is held in it, and above it the roles that reach down.
@@ -208,6 +280,64 @@ mod tests {
         let origin = Origin { role: None, team: id(OWN) };
         check(&[single(OWN)], "catalog.write", None, &Verdict::Allowed(origin));
         check(&[single(2)], "catalog.write", None, &Verdict::NotAMember);
+    }
+
+    #[test]
+    fn a_pattern_asks_for_all_that_it_stands_for() {
+        let check = |roles: &[&str], pattern: &str, expected: &Verdict| {
+            let (team, memberships, now) = (team::fixture(&[1]), [holds(1, roles)], DateTime::<Utc>::UNIX_EPOCH);
+            let snapshot = Snapshot { team: &team, memberships: &memberships, roles: &role::fixture(), now };
+            assert_eq!(snapshot.verdict(pattern), *expected, "{roles:?} {pattern}");
+        };
+        for pattern in ["*", "roster.*", "roster.teams.*", "roster.ownership.*"] {
+            check(&["admin"], pattern, &Verdict::Missing);
+            check(&["owner"], pattern, &Verdict::Allowed(by("owner", 1)));
+            check(&["admin", "owner"], pattern, &Verdict::Allowed(by("admin", 1)));
+        }
+        for pattern in ["roster.members.*", "catalog.*", "roster.teams.read"] {
+            check(&["admin"], pattern, &Verdict::Allowed(by("admin", 1)));
+        }
+    }
+
+    #[test]
+    fn what_ran_out_is_recalled() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        let before = Member {
+            expire_time: at(NOON),
+            role_expire_times: [("member".parse().unwrap(), at(NOON - 60).unwrap())].into(),
+            permissions: [PermissionPattern::parse("orders.read").unwrap()].into(),
+            ..holds(OWN, &["admin", "member"])
+        };
+        let left = before.clone().at(at(NOON - 1).unwrap()).unwrap();
+        let partly = Lapsed::recalled(Lapsed::of(&before, Some(&left)), vec![left.clone()]);
+        assert_eq!(partly.first(), Some(&before));
+        check(&partly, "a.b", None, &Verdict::Expired(by("admin", OWN)));
+        let whole = Lapsed::recalled(Lapsed::of(&before, None), Vec::new());
+        check(&whole, "a.b", None, &Verdict::Expired(by("admin", OWN)));
+        check(&whole, "roster.teams.delete", None, &Verdict::NotAMember);
+        // What is held now counts, and what only ran out makes nobody a member.
+        let now = holds(OWN, &["admin"]);
+        check(
+            &Lapsed::recalled(Lapsed::of(&before, None), vec![now.clone()]),
+            "a.b",
+            None,
+            &Verdict::Allowed(by("admin", OWN)),
+        );
+        let member = Lapsed::recalled(Lapsed::of(&before, None), vec![holds(OWN, &["member"])]);
+        check(&member, "a.b", None, &Verdict::Expired(by("admin", OWN)));
+        check(&member, "roster.teams.delete", None, &Verdict::Missing);
+    }
+
+    #[test]
+    fn the_roles_of_a_disabled_team_are_not_in_force() {
+        let roles = |role: &str, disabled_by: Option<u128>| {
+            let team = Team { disabled_by: disabled_by.map(id), ..team::fixture(&[1]) };
+            let (memberships, now) = ([holds(1, &[role])], DateTime::<Utc>::UNIX_EPOCH);
+            Snapshot { team: &team, memberships: &memberships, roles: &role::fixture(), now }.roles_in_force()
+        };
+        assert_eq!(roles("admin", None), [by("admin", 1)]);
+        assert_eq!(roles("admin", Some(1)), []);
+        assert_eq!(roles("owner", Some(1)), [by("owner", 1)]);
     }
 
     #[test]

@@ -143,6 +143,24 @@ impl Member {
         Self { roles, role_expire_times, permissions, expire_time, ..self.clone() }
     }
 
+    /// A membership that ran out, as far as it is remembered.
+    pub(super) fn over(team_id: TeamId, user_id: UserId, end: DateTime<Utc>) -> Self {
+        Self {
+            team_id,
+            user_id,
+            roles: BTreeSet::new(),
+            role_expire_times: BTreeMap::new(),
+            permissions: BTreeSet::new(),
+            state: State::Active,
+            expire_time: Some(end),
+            external: false,
+            invited_by: None,
+            source: Source::Direct,
+            join_time: end,
+            changed: Version(0),
+        }
+    }
+
     /// Whether the membership has run out by `now`. The clock decides, whatever is recorded.
     pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
         self.expire_time.is_some_and(|end| now >= end)

@@ -9,6 +9,7 @@ use super::{
     access::Holdings,
     invitation::Offer,
     member::{Grant, State},
+    permission::TransferOwnership,
     policy::Ownership,
 };
 
@@ -75,6 +76,18 @@ impl Authority {
             Some(permission) => Err(Broken::GrantExceedsOwn { permission: permission.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Whether whoever decides holds everything that a membership gives, or would give if it were active: in its team, and
+    /// below it what reaches there. What an owner holds only an owner holds.
+    pub fn check_covers(&self, member: &Member, roles: &Roles) -> Result<(), Broken> {
+        let Self::Person { holdings, .. } = self else { return Ok(()) };
+        if member.is_owner() && !holdings.owner {
+            return Err(Broken::GrantExceedsOwn { permission: PermissionPattern::exact::<TransferOwnership>() });
+        }
+        let mut here = roles.permissions(&member.roles);
+        here.extend(&member.permissions);
+        self.check_holds(&here, &roles.reaching(&member.roles))
     }
 
     fn may_share_ownership(&self, team: &Team) -> bool {
@@ -174,9 +187,16 @@ impl Member {
         Ok(Self { state: State::Suspended, ..self.clone() })
     }
 
-    /// The member as they were before they were suspended.
-    pub fn reactivated(&self) -> Self {
-        Self { state: State::Active, ..self.clone() }
+    /// The member as they were before they were suspended. To give back is to give: it takes who holds all of it, and
+    /// nobody gives it to themselves.
+    pub fn reactivated(&self, by: &Authority, roles: &Roles) -> Result<Self, Broken> {
+        if by.is(&self.user_id) {
+            return Err(Broken::OwnMembership);
+        }
+        if self.state == State::Suspended {
+            by.check_covers(self, roles)?;
+        }
+        Ok(Self { state: State::Active, ..self.clone() })
     }
 
     /// The member with what an invitation gives in addition to their own: accepting never takes anything away, nor
@@ -349,7 +369,24 @@ mod tests {
         assert_eq!(owner.transfer_to(&owner), Err(Broken::AlreadyOwner));
         let suspended = admin.suspended(&person("ada", &["owner"]), OtherOwner::None).unwrap();
         assert_eq!(owner.transfer_to(&suspended), Err(Broken::MemberSuspended));
-        assert_eq!(suspended.reactivated(), admin);
+        assert_eq!(suspended.reactivated(&person("ada", &["owner"]), &role::fixture()), Ok(admin));
+    }
+
+    #[test]
+    fn to_bring_back_is_to_give() {
+        let suspended = |user: &str, role: &str| Member { state: State::Suspended, ..fixture(user, &[role]) };
+        let check = |by: &Authority, member: &Member, expected: &Result<(), Broken>| {
+            assert_eq!(member.reactivated(by, &role::fixture()).map(drop), *expected, "{by:?} {member:?}");
+        };
+        let (admin, weak) = (person("bob", &["admin"]), person("dan", &["member"]));
+        check(&weak, &suspended("carol", "member"), &Ok(()));
+        check(&weak, &suspended("carol", "admin"), &exceeds("*"));
+        check(&weak, &fixture("carol", &["admin"]), &Ok(()));
+        check(&admin, &suspended("carol", "admin"), &Ok(()));
+        check(&admin, &suspended("bob", "admin"), &Err(Broken::OwnMembership));
+        check(&admin, &suspended("ada", "owner"), &exceeds("roster.ownership.transfer"));
+        check(&person("eve", &["owner"]), &suspended("ada", "owner"), &Ok(()));
+        check(&Authority::Service, &suspended("ada", "owner"), &Ok(()));
     }
 
     #[test]

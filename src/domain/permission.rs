@@ -31,7 +31,7 @@ permissions! {
     UpdateTeams = "roster.teams.update",
     /// Disable a team and enable it again.
     DisableTeams = "roster.teams.disable",
-    /// Delete a team. Only owners hold it.
+    /// Delete a team. No wildcard gives it: owners hold it, and whoever an owner gives it to by name.
     DeleteTeams = "roster.teams.delete",
     /// See the members.
     ReadMembers = "roster.members.read",
@@ -45,7 +45,7 @@ permissions! {
     RemoveMembers = "roster.members.remove",
     /// Leave a team. Every member may; services need it among their scopes.
     LeaveTeams = "roster.members.leave",
-    /// Pass the ownership on. Only owners hold it.
+    /// Pass the ownership on. No wildcard gives it, and only owners have one to pass on.
     TransferOwnership = "roster.ownership.transfer",
     /// See the roles and the permissions that they are made of.
     ReadRoles = "roster.roles.read",
@@ -89,6 +89,12 @@ permissions! {
 
 /// The permissions that a wildcard never gives: a role has them by name or not at all.
 pub const OWNER_ONLY: [&str; 2] = [DeleteTeams::NAME, TransferOwnership::NAME];
+
+/// What a pattern stands for and no wildcard gives.
+pub fn beyond_wildcards(pattern: &str) -> impl Iterator<Item = &'static str> {
+    let prefix = pattern.strip_suffix('*');
+    OWNER_ONLY.into_iter().filter(move |name| prefix.is_some_and(|prefix| name.starts_with(prefix)))
+}
 
 /// A permission, or all that begin alike: `catalog.products.write`, `catalog.*`, or `*` for every one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -150,7 +156,7 @@ impl PermissionSet {
         self.0.extend(other.0.iter().cloned());
     }
 
-    /// Whether the set gives this permission, or all that this pattern stands for.
+    /// Whether the set gives this permission, or a wildcard that is at least as wide as this one.
     pub fn covers(&self, wanted: &str) -> bool {
         if OWNER_ONLY.contains(&wanted) {
             return self.0.iter().any(|pattern| pattern.as_str() == wanted);

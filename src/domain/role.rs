@@ -72,6 +72,15 @@ impl Roles {
         self.system.iter().chain(&self.custom)
     }
 
+    /// Those that come after this one, which may be gone by now: the tree's own come in the order of their ids. After a role
+    /// that is in the configuration no more, all of them come again.
+    pub fn after(&self, last: &RoleId) -> impl Iterator<Item = &Role> {
+        let known = self.iter().position(|role| role.id == *last);
+        let own = last.uuid().is_some();
+        let begun = known.map_or(0, |place| place + 1);
+        self.iter().skip(begun).filter(move |role| known.is_some() || !own || role.custom.is_some() && role.id > *last)
+    }
+
     /// What holding these roles gives. A role that is gone gives nothing.
     pub fn permissions(&self, ids: &BTreeSet<RoleId>) -> PermissionSet {
         ids.iter().filter_map(|id| self.get(id)).flat_map(|role| &role.permissions).collect()

@@ -48,7 +48,7 @@ pub enum Broken {
     #[error("nobody changes their own roles or permissions")]
     OwnRole,
     /// Nobody removes or suspends themselves.
-    #[error("nobody removes or suspends themselves; leave the team instead")]
+    #[error("nobody removes, suspends or reactivates themselves; to go, leave the team")]
     OwnMembership,
     /// A team is closed.
     #[error("the team {team} is disabled, and with it all teams below it")]

@@ -77,6 +77,13 @@ text!(
     "must be at most 500 characters, without control or direction characters"
 );
 
+/// Text without the difference between capital and small letters. Each character is folded by itself, so that the fold of
+/// a beginning is the beginning of the fold: it is what prefixes are searched by.
+pub fn fold(text: &str) -> String {
+    // By way of the capitals, which letters have in common that have several small forms, such as the two sigmas.
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
 /// A team's name for machines: 1 to 63 of `a-z`, `0-9` and `-`, beginning and ending with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -114,6 +121,18 @@ mod tests {
         assert!(TeamName::parse("a\nb").is_err());
         assert!(DisplayName::parse("").is_ok());
         assert!(Message::parse("Hi,\njoin us").is_ok());
+    }
+
+    #[test]
+    fn the_fold_of_a_beginning_is_the_beginning_of_the_fold() {
+        assert_eq!(fold("ANNA Zoë"), "anna zoë");
+        assert_eq!((fold("ΟΔΟΣ"), fold("οδός")), ("οδοσ".to_owned(), "οδόσ".to_owned()));
+        assert_eq!(fold("Straße"), "strasse");
+        for text in ["ΟΔΟΣΑ", "Straße", "İstanbul", "ΑΣ ΑΣΑ", "ǅ", "ﬁn"] {
+            for (end, _) in text.char_indices() {
+                assert!(fold(text).starts_with(&fold(&text[..end])), "{text} {end}");
+            }
+        }
     }
 
     #[test]

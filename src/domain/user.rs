@@ -24,8 +24,8 @@ pub struct User {
     pub profile: Profile,
     /// What the person wants to be told.
     pub notifications: Notifications,
-    /// The root of the tree that the person belongs to: elsewhere they are external. The first that they join, unless
-    /// a service says otherwise.
+    /// The root of the tree that the person belongs to: elsewhere they are external. The first that they join by an act
+    /// of their own or a service brings them into, unless a service says otherwise. One that was deleted is none.
     pub home: Option<TeamId>,
     /// The version of the record.
     pub version: Version,

@@ -1,4 +1,5 @@
-//! Deletes what is not retained any more: old events, the answers kept for retries, and limits that nothing is used of.
+//! Deletes what is not retained any more: old events, the answers kept for retries, what is remembered of ends, and limits
+//! that nothing is used of.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{leadership::Leadership, outage::Outage};
 use crate::{
     env::Env,
-    repository::{Database, Result, idempotency, rate_limits, sequence},
+    repository::{Database, Result, expirations, idempotency, rate_limits, sequence},
 };
 
 /// How often: often enough that each time there is little to delete.
@@ -58,6 +59,7 @@ impl Housekeeping {
             }
         }
         let answers = idempotency::purge(&self.database, now).await?;
+        let lapsed = expirations::purge(&self.database, now).await?;
         let mut limits = 0;
         loop {
             let deleted = rate_limits::purge(&self.database, now).await?;
@@ -66,7 +68,7 @@ impl Housekeeping {
                 break;
             }
         }
-        tracing::debug!(events, answers, limits, "deleted what is not retained any more");
+        tracing::debug!(events, answers, lapsed, limits, "deleted what is not retained any more");
         Ok(())
     }
 }

@@ -43,6 +43,9 @@ pub struct Events {
     pub tasks: TaskTracker,
 }
 
+/// How long a person's right to a stream goes unlooked at: it ends within a second.
+const RECHECK: Duration = Duration::from_millis(500);
+
 type Streamed = Result<wire::WatchResponse, Status>;
 
 #[async_trait]
@@ -83,7 +86,7 @@ impl EventService for Events {
             };
             let position = self.api.queries.start_position(start).await?;
             let (sender, receiver) = mpsc::channel(BUFFER);
-            let feed = Feed { service: self.clone(), cx: cx.clone(), team, position, sender };
+            let feed = Feed { service: self.clone(), cx: cx.clone(), team, position, checked: Instant::now(), sender };
             self.tasks.spawn(feed.run(start == Start::Now));
             Ok(Box::pin(ReceiverStream::new(receiver)) as Self::WatchStream)
         })
@@ -103,6 +106,8 @@ struct Feed {
     team: Option<TeamId>,
     /// Everything up to here has been sent.
     position: i64,
+    /// When the caller was allowed to read last.
+    checked: Instant,
     sender: mpsc::Sender<Streamed>,
 }
 
@@ -164,21 +169,32 @@ impl Feed {
             } else if !quiet {
                 last_word = Instant::now();
             }
-            match tokio::time::timeout(interval.saturating_sub(last_word.elapsed()), head.changed()).await {
+            let pause = interval.saturating_sub(last_word.elapsed()).min(self.until_recheck());
+            match tokio::time::timeout(pause, head.changed()).await {
                 Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_closed)) => return Err(Failure::from(EdgeError::ShuttingDown).into()),
             }
         }
     }
 
-    /// The next events; a person's right to them is looked at again each time, for it may have ended with one of them.
-    async fn read(&self) -> Result<EventPage, Failure> {
+    /// The next events. A person's right to them is looked at again each time, for it may have ended with one of them; and
+    /// now and then without any, for it may have ended elsewhere.
+    async fn read(&mut self) -> Result<EventPage, Failure> {
         let queries = &self.service.api.queries;
         let page = queries.events_after(self.position, self.team, BATCH).await?;
-        if !page.events.is_empty() {
+        if !page.events.is_empty() || self.until_recheck().is_zero() {
             queries.check_events(&self.cx, self.team).await?;
+            self.checked = Instant::now();
         }
         Ok(page)
+    }
+
+    /// For how long the caller's right needs no look. What a service may read does not change while it is connected.
+    fn until_recheck(&self) -> Duration {
+        match self.cx.principal.person {
+            Some(_) => RECHECK.saturating_sub(self.checked.elapsed()),
+            None => Duration::MAX,
+        }
     }
 
     async fn checkpoint(&self) -> Result<(), End> {

@@ -44,8 +44,12 @@ impl<'a> Pages<'a> {
         (items, token.unwrap_or_default())
     }
 
-    /// The token of the page after this place.
-    pub(super) fn seal(self, query: &impl Message, place: &impl Serialize) -> String {
+    /// The token of the page after this place; empty where there is none.
+    pub(super) fn next(self, query: &impl Message, place: Option<&impl Serialize>) -> String {
+        place.map(|place| self.seal(query, place)).unwrap_or_default()
+    }
+
+    fn seal(self, query: &impl Message, place: &impl Serialize) -> String {
         let place = serde_json::to_vec(place).unwrap_or_default();
         let (key_id, code) = self.keys.sign(self.purpose, &bound(query, &place));
         URL_SAFE_NO_PAD.encode([&[key_id][..], &code, &place].concat())

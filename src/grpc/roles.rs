@@ -81,9 +81,10 @@ impl RoleService for RolesOfTeams {
             let token = std::mem::take(&mut request.page_token);
             let after: Option<RoleId> = pages.open(&request, &token)?;
             let roles = self.0.queries.roles(cx, team, &fresh).await?;
-            // A role that was taken out of the configuration since the page before ends the list.
-            let begun = after.as_ref().map_or(0, |last| roles.iter().take_while(|role| role.id != *last).count() + 1);
-            let rest: Vec<&Role> = roles.iter().skip(begun).collect();
+            let rest: Vec<&Role> = match &after {
+                None => roles.iter().collect(),
+                Some(last) => roles.after(last).collect(),
+            };
             let (found, next_page_token) = pages.cut(&request, rest, size, |role| role.id.clone());
             Ok(wire::ListRolesResponse { roles: found.into_iter().map(role::message).collect(), next_page_token })
         })

@@ -3,7 +3,8 @@
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         Executor as _,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -44,6 +45,32 @@ impl std::fmt::Debug for Database {
 /// A source for reads outside a transaction. Everything committed before the read began is in it.
 #[derive(Debug, Clone)]
 pub struct Reader(pub(super) DatabaseConnection);
+
+impl Reader {
+    /// Has several reads see the database as it is at one moment, that of the first of them.
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        let postgres = self.0.get_database_backend() == DbBackend::Postgres;
+        let options = TransactionOptions {
+            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
+            access_mode: postgres.then_some(AccessMode::ReadOnly),
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Deferred),
+        };
+        // Dropped half-way it does no harm: nothing is written, SQLite rolls back what nobody waits for, and for
+        // PostgreSQL the pool does.
+        Ok(Snapshot(self.0.begin_with_options(options).await?))
+    }
+}
+
+/// A source for reads that are all of one moment. See [`Reader::snapshot`].
+#[derive(Debug)]
+pub struct Snapshot(pub(super) DatabaseTransaction);
+
+impl Snapshot {
+    /// Gives the connection back.
+    pub async fn end(self) -> Result<()> {
+        Ok(self.0.rollback().await?)
+    }
+}
 
 impl Database {
     /// Opens the database and checks that it answers. Creates the file and its folder for SQLite.

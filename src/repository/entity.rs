@@ -2,6 +2,7 @@
 
 pub(super) mod event;
 pub(super) mod event_sequence;
+pub(super) mod expiration;
 pub(super) mod idempotency_key;
 pub(super) mod invitation;
 pub(super) mod invitation_grant;

@@ -25,7 +25,7 @@ use crate::domain::{
 
 pub use list::{Filter, Key, Order, Page, Place, list, name_key, teams_of};
 pub use roster::{Entry, EntryPlace, RosterPage, Status, roster};
-pub use write::{delete, delete_many, insert, mirror_user, update};
+pub use write::{delete, delete_many, forget_home, insert, mirror_user, update};
 
 const SOURCES: [(&str, MemberSource); 3] = [
     ("TEAM_CREATION", MemberSource::TeamCreation),
@@ -91,7 +91,7 @@ pub async fn all(source: &impl Source, team: TeamId, limit: u64) -> Result<Vec<M
 pub async fn owner(source: &impl Source, team: TeamId, now: DateTime<Utc>) -> Result<Option<Member>> {
     let role = RoleId::owner();
     let filter = Filter { role: Some(&role), state: Some(State::Active), ..Filter::default() };
-    Ok(list(source, team, &Page { filter, order: Order::JoinTime, after: None, limit: 1, now }).await?.pop())
+    Ok(list(source, team, &Page { filter, order: Order::JoinTime, after: None, limit: 1, now }).await?.0.pop())
 }
 
 /// How many active owners a root team has besides this member.
@@ -133,20 +133,42 @@ pub async fn of_role(source: &impl Source, role: &RoleId) -> Result<Vec<Member>>
     read(source, query.order_by_asc(Column::TeamId).order_by_asc(Column::UserId)).await
 }
 
-/// Memberships that have run out, or a role of which has, and that still stand as they were.
-pub async fn overdue(source: &impl Source, now: DateTime<Utc>, limit: u64) -> Result<BTreeSet<(TeamId, UserId)>> {
-    let whole = membership::Entity::find()
-        .select_only()
-        .columns([membership::Column::TeamId, membership::Column::UserId])
-        .filter(membership::Column::ExpireTime.lte(now))
-        .limit(limit);
-    let single = membership_role::Entity::find()
-        .select_only()
-        .columns([membership_role::Column::TeamId, membership_role::Column::UserId])
-        .filter(membership_role::Column::ExpireMicros.lte(now.timestamp_micros()))
-        .limit(limit);
-    let mut found: Vec<(uuid::Uuid, String)> = whole.into_tuple().all(source.connection()).await?;
-    found.extend(single.into_tuple::<(uuid::Uuid, String)>().all(source.connection()).await?);
+/// Memberships that have run out, or a role of which has, and that still stand as they were: by team and person, those
+/// after this one.
+pub async fn overdue(
+    source: &impl Source,
+    now: DateTime<Utc>,
+    after: Option<&(TeamId, UserId)>,
+    limit: u64,
+) -> Result<Vec<(TeamId, UserId)>> {
+    let whole = {
+        use membership::{Column, Entity};
+        let over = Entity::find().filter(Column::ExpireTime.lte(now));
+        first_keys(source, over, (Column::TeamId, Column::UserId), after, limit).await?
+    };
+    let single = {
+        use membership_role::{Column, Entity};
+        let over = Entity::find().filter(Column::ExpireMicros.lte(now.timestamp_micros()));
+        first_keys(source, over, (Column::TeamId, Column::UserId), after, limit).await?
+    };
+    let found: BTreeSet<(TeamId, UserId)> = whole.into_iter().chain(single).collect();
+    Ok(found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+}
+
+/// The first teams and people of what a query finds, after this one.
+async fn first_keys<E: EntityTrait, C: ColumnTrait>(
+    source: &impl Source,
+    query: Select<E>,
+    (team, user): (C, C),
+    after: Option<&(TeamId, UserId)>,
+    limit: u64,
+) -> Result<Vec<(TeamId, UserId)>> {
+    let mut query = query.select_only().columns([team, user]).order_by_asc(team).order_by_asc(user).limit(limit);
+    if let Some((last_team, last_user)) = after {
+        let place = Expr::tuple([team.into_expr(), user.into_expr()]);
+        query = query.filter(place.gt(Expr::tuple([Expr::value(last_team.0), Expr::value(last_user.as_str())])));
+    }
+    let found: Vec<(uuid::Uuid, String)> = query.into_tuple().all(source.connection()).await?;
     let key = |(team, user): (uuid::Uuid, String)| {
         let user = At::new("memberships", &team).check("user_id", user.parse())?;
         Ok((TeamId(team), user))
@@ -186,9 +208,14 @@ struct Row {
     roles: Option<String>,
 }
 
-/// The members that a query finds. One statement reads them and their roles, so that all of it is of the same moment:
-/// no member is without roles because they were just removed, and no team without its owner.
+/// The members that a query finds.
 async fn read(source: &impl Source, query: Select<membership::Entity>) -> Result<Vec<Member>> {
+    rows(source, query).await?.into_iter().map(member).collect()
+}
+
+/// The rows of the members that a query finds. One statement reads them and their roles, so that all of it is of the same moment:
+/// no member is without roles because they were just removed, and no team without its owner.
+async fn rows(source: &impl Source, query: Select<membership::Entity>) -> Result<Vec<Row>> {
     use membership_role::{Column, Entity};
 
     let of_member = |held: Column, member: membership::Column| held.into_expr().eq(member.into_expr());
@@ -200,8 +227,7 @@ async fn read(source: &impl Source, query: Select<membership::Entity>) -> Result
         .expr(Func::cust("string_agg").arg(role).arg(" "))
         .filter(of_member(Column::TeamId, membership::Column::TeamId))
         .filter(of_member(Column::UserId, membership::Column::UserId));
-    let rows = query.expr_as(roles.into_query(), "roles").into_model::<Row>().all(source.connection()).await?;
-    rows.into_iter().map(member).collect()
+    Ok(query.expr_as(roles.into_query(), "roles").into_model::<Row>().all(source.connection()).await?)
 }
 
 fn member(Row { membership: row, roles }: Row) -> Result<Member> {

@@ -18,11 +18,21 @@ pub async fn get_many<'a>(
     root: TeamId,
     ids: impl IntoIterator<Item = &'a RoleId>,
 ) -> Result<Vec<Role>> {
+    get_in_trees(source, [root], ids).await
+}
+
+/// Those of these roles that these trees have.
+pub async fn get_in_trees<'a>(
+    source: &impl Source,
+    roots: impl IntoIterator<Item = TeamId>,
+    ids: impl IntoIterator<Item = &'a RoleId>,
+) -> Result<Vec<Role>> {
     let ids: Vec<_> = ids.into_iter().filter_map(RoleId::uuid).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    read(source, of(root).filter(Column::Id.is_in(ids))).await
+    let of_trees = Entity::find().filter(Column::RootId.is_in(roots.into_iter().map(|id| id.0)));
+    read(source, of_trees.filter(Column::Id.is_in(ids))).await
 }
 
 /// All roles of the tree's own, the oldest first.

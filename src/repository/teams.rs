@@ -12,6 +12,8 @@ use sea_orm::{
     sea_query::{Alias, BinOper, Expr, LockType, Query},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Result, Source, Tx,
     entity::{
@@ -33,10 +35,24 @@ pub struct Page<'a> {
     pub all: bool,
     /// Only those that this person is a member of, and those below these.
     pub member: Option<&'a UserId>,
-    /// After this one.
-    pub after: Option<&'a Team>,
+    /// After this place.
+    pub after: Option<&'a Place>,
     /// How many at the most.
     pub limit: u64,
+}
+
+/// Where a team stands in a list, also when it is there no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    ancestors: Vec<TeamId>,
+    id: TeamId,
+}
+
+impl Place {
+    /// Where this team stands.
+    pub fn of(team: &Team) -> Self {
+        Self { ancestors: team.ancestors.clone(), id: team.id }
+    }
 }
 
 /// The team, unless it does not exist or was deleted.

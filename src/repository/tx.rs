@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 
-use super::{Reader, Result, events, teams};
+use super::{Reader, Result, Snapshot, events, teams};
 use crate::domain::{Cause, Change, Event, Subject, Team, TeamId, UserId, Version};
 
 /// Something to read from: a transaction, or the pool.
@@ -20,6 +20,14 @@ impl Source for Reader {
     type Connection = DatabaseConnection;
 
     fn connection(&self) -> &DatabaseConnection {
+        &self.0
+    }
+}
+
+impl Source for Snapshot {
+    type Connection = DatabaseTransaction;
+
+    fn connection(&self) -> &DatabaseTransaction {
         &self.0
     }
 }

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::LockType,
 };
 
 use super::{
     Result, Source, Tx,
     entity::user::{ActiveModel, Column, Entity, Model},
+    expirations,
     row::{At, to_json},
 };
 use crate::domain::{
@@ -44,6 +45,14 @@ pub async fn hold(tx: &Tx, id: &UserId) -> Result<Option<User>> {
 async fn take(tx: &Tx, id: &UserId, how: LockType) -> Result<Option<User>> {
     let row = present().filter(Column::Id.eq(id.as_str())).lock(how);
     row.one(tx.connection()).await?.map(User::try_from).transpose()
+}
+
+/// Takes the rows of those whose home is this tree, in the order of their ids: from here on none of them joins a team.
+pub async fn lock_at_home(tx: &Tx, home: TeamId) -> Result<()> {
+    let rows = Entity::find().select_only().column(Column::Id).filter(Column::HomeTeamId.eq(home.0));
+    let rows = rows.order_by_asc(Column::Id).lock(LockType::NoKeyUpdate);
+    rows.into_tuple::<String>().all(tx.connection()).await?;
+    Ok(())
 }
 
 /// The user with this address.
@@ -134,7 +143,8 @@ pub async fn delete(tx: &Tx, id: &UserId, version: Version, now: DateTime<Utc>) 
         id: NotSet,
         create_time: NotSet,
     };
-    write(tx, id, row).await
+    write(tx, id, row).await?;
+    expirations::forget_user(tx, id).await
 }
 
 async fn write(tx: &Tx, id: &UserId, row: ActiveModel) -> Result<()> {

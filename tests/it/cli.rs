@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The steps of the schema, the first one first.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "m0001_teams",
     "m0002_invitations",
     "m0003_events",
@@ -30,6 +30,7 @@ const STEPS: [&str; 9] = [
     "m0007_profiles",
     "m0008_offers",
     "m0009_rate_limits",
+    "m0010_expirations",
 ];
 
 /// What a command came to.

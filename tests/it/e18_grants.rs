@@ -22,7 +22,7 @@ use acts::{Act, acts};
 use ground::{Ground, Held, Tree};
 
 /// What refusals may say. Nothing else keeps anybody from anything here.
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 14] = [
     "PERMISSION_DENIED",
     "GRANT_EXCEEDS_OWN",
     "OWNER_ROLE_NOT_GRANTABLE",
@@ -31,6 +31,9 @@ const REASONS: [&str; 11] = [
     "ALREADY_MEMBER",
     "MEMBER_NOT_FOUND",
     "OWN_ROLE",
+    "OWN_MEMBERSHIP",
+    "OWN_USER",
+    "PROFILE_NOT_EDITABLE",
     "INVITATION_ACCEPTED",
     "INVITATION_CANCELED",
     "INVITER_NO_LONGER_ALLOWED",

@@ -50,6 +50,7 @@ mod schema;
 mod seeds;
 mod smtp;
 mod story;
+mod takeover;
 mod teams;
 mod telemetry;
 mod trees;

@@ -83,7 +83,7 @@ both! {
             let refusal = refused.refused(LAST.0, LAST.1);
             assert!(!refusal.status.message().is_empty(), "{what}");
         }
-        s.person("bob").reactivate(&s.team, "carol").await.done();
+        s.person("ada").reactivate(&s.team, "carol").await.done();
         s.person("ada").leave(&s.team).await.done();
         s.service().delete_user("carol", "").await.refused(LAST.0, LAST.1);
         assert_eq!(s.members().await, ["bob admin", "carol owner"]);
@@ -129,6 +129,7 @@ both! {
             email: "eve@example.com".to_owned(),
             role_ids: texts(&["owner"]),
             other_grants: vec![wire::Grant { team_id: branch, role_ids: texts(&["member"]), permissions: Vec::new() }],
+            delivery_channel: wire::DeliveryChannel::LinkOnly.into(),
             ..Default::default()
         };
         let invited = s.person("ada").invitations().create_invitation(offer).await.done().invitation.unwrap();

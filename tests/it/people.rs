@@ -147,9 +147,8 @@ both! {
         s.person("carol").edit(named("bob"), &name, &s.team).await.refused(DENIED.0, DENIED.1);
         bob.edit(named("eve"), &name, &s.team).await.refused(Code::NotFound, "MEMBER_NOT_FOUND");
         bob.edit(named("ghost"), &name, &s.team).await.refused(Code::NotFound, "MEMBER_NOT_FOUND");
-        for team in [&s.team, &branch] {
-            bob.edit(named("carol"), &name, team).await.done();
-        }
+        bob.edit(named("carol"), &name, &branch).await.refused(Code::FailedPrecondition, "NOT_A_ROOT_TEAM");
+        bob.edit(named("carol"), &name, &s.team).await.done();
         let verified = User { email_verified: true, ..named("carol") };
         bob.edit(verified, &["email_verified"], &s.team).await.refused(INVALID.0, INVALID.1);
         // Who is at home elsewhere is not theirs to edit.
@@ -157,7 +156,8 @@ both! {
         s.service().add(&s.team, "eve", &["member"]).await.done();
         bob.edit(named("eve"), &name, &s.team).await.refused(NOT_EDITABLE.0, NOT_EDITABLE.1);
         bob.delete_user("eve", &s.team).await.refused(NOT_EDITABLE.0, NOT_EDITABLE.1);
-        bob.delete_user("carol", &branch).await.done();
+        bob.delete_user("carol", &branch).await.refused(Code::FailedPrecondition, "NOT_A_ROOT_TEAM");
+        bob.delete_user("carol", &s.team).await.done();
         assert_eq!(s.members().await, ["ada owner", "bob admin", "eve member"]);
     }
 

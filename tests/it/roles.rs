@@ -39,6 +39,21 @@ fn of(team: &str, id: &str) -> wire::Role {
 }
 
 both! {
+    async fn a_list_of_roles_goes_on_behind_one_that_is_gone(db: Db) {
+        let s = Scene::new(db).await;
+        let mut ids = Vec::new();
+        for key in ["a", "b", "c", "d"] {
+            ids.push(s.own_role(key, &["catalog.read"], false).await);
+        }
+        let mut request = wire::ListRolesRequest { team_id: s.team.clone(), page_size: 5, ..Default::default() };
+        let page = s.service().roles().list_roles(request.clone()).await.done();
+        assert_eq!(page.roles.last().unwrap().key, "b");
+        s.service().delete_role(&s.team, &ids[1], "").await.done();
+        request.page_token = page.next_page_token;
+        let page = s.service().roles().list_roles(request).await.done();
+        assert_eq!(page.roles.iter().map(|role| role.key.as_str()).collect::<Vec<_>>(), ["c", "d"]);
+    }
+
     async fn a_role_is_made_changed_and_deleted(db: Db) {
         let s = Scene::new(db).await;
         let bob = s.person("bob");

@@ -6,6 +6,7 @@ mod rows;
 
 use std::{process::Command, time::Duration};
 
+use roster::domain::text::DisplayName;
 use roster::repository::{
     Constraint, Database, Error, Result, Source as _, Tx, database::Options, invitations, members, schema, sequence,
     teams, users,
@@ -56,6 +57,30 @@ both! {
             schema::up(&database).await.unwrap();
             assert_eq!(catalog::read(&database).await, before);
         }
+    }
+
+    async fn people_who_were_members_before_are_found_as_those_who_join(db: Db) {
+        let (_test, database) = fresh(db).await;
+        let names: Vec<String> = schema::status(&database).await.unwrap().into_iter().map(|(name, _)| name).collect();
+        let at = names.iter().position(|name| name.starts_with("m0006")).unwrap();
+        schema::down(&database, u32::try_from(names.len() - at).unwrap()).await.unwrap();
+        let tx = database.begin().await.unwrap();
+        let time = "'1970-01-01T00:00:00+00:00'";
+        let id = "'00000000-0000-0000-0000-000000000001'";
+        let id = if database.is_postgres() { id } else { "x'00000000000000000000000000000001'" };
+        for sql in [
+            format!("INSERT INTO teams (id, root_id, name, labels, policy, version, changed, create_time, update_time) VALUES ({id}, {id}, 'Acme', '{{}}', '{{}}', 1, 1, {time}, {time})"),
+            format!("INSERT INTO users (id, email, email_verified, display_name, version, create_time, update_time) VALUES ('ada', 'ada@example.com', true, 'ÉRIC Straße ΟΔΟΣ', 1, {time}, {time})"),
+            format!("INSERT INTO memberships (team_id, user_id, source, join_time, changed) VALUES ({id}, 'ada', 'DIRECT', {time}, 1)"),
+        ] {
+            tx.connection().execute_unprepared(&sql).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        schema::up(&database).await.unwrap();
+        let row = catalog::rows(&database, "SELECT email, name_key FROM memberships").await.remove(0);
+        let copied: (String, String) = (catalog::get(&row, "email"), catalog::get(&row, "name_key"));
+        let name = DisplayName::parse("ÉRIC Straße ΟΔΟΣ").unwrap();
+        assert_eq!(copied, ("ada@example.com".to_owned(), members::name_key(&name)));
     }
 
     async fn applying_what_is_applied_changes_nothing(db: Db) {

@@ -164,6 +164,58 @@ both! {
         s.person("eve").teams().list_teams(request).await.refused(DENIED.0, DENIED.1);
     }
 
+    async fn a_list_of_teams_goes_on_behind_one_that_is_gone(db: Db) {
+        let s = Scene::new(db).await;
+        let a = s.team_below("A").await;
+        let b = s.team_below("B").await;
+        let inner = s.service().create_below(&b, "B1").await;
+        s.team_below("C").await;
+        for (scope, first, gone, rest) in [
+            (Scope::ParentTeamId(s.team.clone()), vec!["A"], &a, vec!["B", "C"]),
+            (Scope::AncestorTeamId(s.team.clone()), vec!["B", "B1"], &inner, vec!["C"]),
+        ] {
+            let size = i32::try_from(first.len()).unwrap();
+            let mut request = ListTeamsRequest { scope: Some(scope), page_size: size, ..Default::default() };
+            let page = s.service().teams().list_teams(request.clone()).await.done();
+            assert_eq!(page.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>(), first);
+            s.service().delete_team(gone, true).await.done();
+            request.page_token = page.next_page_token;
+            let page = s.service().teams().list_teams(request).await.done();
+            assert_eq!(page.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>(), rest[..rest.len().min(first.len())]);
+        }
+    }
+
+    async fn a_disabled_part_is_closed_to_all_but_owners(db: Db) {
+        let s = Scene::new(db).await;
+        let branch = s.team_below("Branch").await;
+        let leaf = s.service().create_below(&branch, "Leaf").await;
+        s.service().add(&leaf, "carol", &["admin"]).await.done();
+        let ender = s.own_role("ender", &["roster.teams.*", "roster.teams.delete"], true).await;
+        s.service().add(&s.team, "eve", &[&ender]).await.done();
+        s.service().disable(&branch).await.done();
+        let below = Scope::AncestorTeamId(s.team.clone());
+        assert_eq!(s.person("bob").names(below.clone(), 50).await, Vec::<String>::new());
+        assert_eq!(s.person("ada").names(below.clone(), 50).await, ["Branch", "Leaf"]);
+        assert_eq!(s.service().names(below, 50).await, ["Branch", "Leaf"]);
+        s.person("bob").remove_below(&s.team, "carol").await.refused(DISABLED.0, DISABLED.1);
+        s.person("bob").set_access("carol", &[], &[&leaf]).await.refused(DISABLED.0, DISABLED.1);
+        s.person("eve").delete_team(&s.team, true).await.refused(DISABLED.0, DISABLED.1);
+        assert_eq!(s.service().members(&leaf).await, ["carol admin"], "nothing changed");
+        let in_force = async |user: &str| {
+            let request = ListTeamsRequest { scope: Some(Scope::UserId(user.to_owned())), ..Default::default() };
+            let found = s.person(user).teams().list_teams(request).await.done();
+            found.effective_roles.get(&leaf).map_or(0, |roles| roles.roles.len())
+        };
+        assert_eq!(in_force("carol").await, 0);
+        s.person("ada").enable(&branch).await.done();
+        assert_eq!(in_force("carol").await, 1);
+        s.person("bob").remove_below(&s.team, "carol").await.done();
+        s.service().add(&leaf, "carol", &["admin"]).await.done();
+        s.person("ada").disable(&branch).await.done();
+        s.person("ada").remove_below(&s.team, "carol").await.done();
+        assert_eq!(s.service().members(&leaf).await, Vec::<String>::new());
+    }
+
     async fn a_users_teams_tell_the_roles_in_force(db: Db) {
         let s = Scene::new(db).await;
         let branch = s.team_below("Branch").await;

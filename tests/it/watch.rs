@@ -258,6 +258,17 @@ both! {
         assert_says(&end, Code::PermissionDenied, "PERMISSION_DENIED");
     }
 
+    async fn a_right_that_came_from_above_ends_the_stream_when_it_ends_there(db: Db) {
+        let s = scene(db).await;
+        let branch = s.service().create_below(&s.team, "Branch").await;
+        let mut watched = Watched::open(&s.person("bob"), &branch, BEGINNING).await.unwrap();
+        assert_eq!(kind(&watched.event().await), "team_created");
+        // In the team that is watched nothing happens.
+        s.person("ada").remove(&s.team, "bob").await.done();
+        let end = watched.end().await;
+        assert_says(&end, Code::PermissionDenied, "PERMISSION_DENIED");
+    }
+
     async fn a_stream_tells_of_the_end_of_its_team(db: Db) {
         let s = scene(db).await;
         let mut watched = Watched::open(&s.service(), &s.team, None).await.unwrap();

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::Queries;
 use crate::{
     application::{Context, Result, authorize, revision::Consistency, roles},
     domain::{
         Member, Roles, Team, TeamId, UserId,
-        access::{Snapshot, Verdict},
+        access::{self, Lapsed, Verdict},
         permission,
     },
-    repository::{members, teams},
+    repository::{Snapshot, expirations, members, teams},
 };
 
 /// One question: whether a person may do something in a team.
@@ -53,37 +55,62 @@ impl Queries {
             authorize::check_scope::<permission::ExplainAccess>(&cx.principal)?;
             fresh.check(&self.reader).await?;
         }
-        Ok(self.verdicts(&[check]).await?.pop().unwrap_or(Verdict::NotAMember))
+        let snapshot = self.reader.snapshot().await?;
+        let mut known = self.load(&snapshot, std::slice::from_ref(&check)).await?;
+        self.recall(&snapshot, &check, &mut known).await?;
+        snapshot.end().await?;
+        Ok(known.verdicts(&[check], self.now()).pop().unwrap_or(Verdict::NotAMember))
     }
 
-    /// Loads what the questions are about, in a few reads however many they are, and answers them.
+    /// Loads what the questions are about as it is at one moment, and answers them.
     async fn verdicts(&self, checks: &[Check]) -> Result<Vec<Verdict>> {
-        let now = self.now();
-        let known = self.load(checks).await?;
-        let verdict = |check: &Check| {
-            let found = known.teams.get(&check.team).and_then(|team| Some((team, known.roles.get(&team.root())?)));
-            let Some((team, roles)) = found else { return Verdict::NotAMember };
-            let memberships = known.memberships.get(&check.user).map(Vec::as_slice).unwrap_or_default();
-            Snapshot { team, memberships, roles, now }.verdict(&check.permission)
-        };
-        Ok(checks.iter().map(verdict).collect())
+        let snapshot = self.reader.snapshot().await?;
+        let known = self.load(&snapshot, checks).await?;
+        snapshot.end().await?;
+        Ok(known.verdicts(checks, self.now()))
     }
 
-    async fn load(&self, checks: &[Check]) -> Result<Known> {
+    /// Adds what the person held in the team, and above it, until it ran out.
+    async fn recall(&self, source: &Snapshot, check: &Check, known: &mut Known) -> Result<()> {
+        let Some(team) = known.teams.get(&check.team) else { return Ok(()) };
+        let lapsed = expirations::of_user_in(source, &check.user, team.lineage()).await?;
+        if lapsed.is_empty() {
+            return Ok(());
+        }
+        let memberships = known.memberships.entry(check.user.clone()).or_default();
+        *memberships = Lapsed::recalled(lapsed, std::mem::take(memberships));
+        let held = memberships.iter().flat_map(|member| &member.roles);
+        known.roles = roles::named_in_trees(source, &self.roles, [team.root()].into(), held).await?;
+        Ok(())
+    }
+
+    /// In a few reads, however many questions there are.
+    async fn load(&self, source: &Snapshot, checks: &[Check]) -> Result<Known> {
         let asked: BTreeSet<TeamId> = checks.iter().map(|check| check.team).collect();
-        let teams = teams::get_many(&self.reader, asked).await?;
+        let teams = teams::get_many(source, asked).await?;
         let users: BTreeSet<&UserId> = checks.iter().map(|check| &check.user).collect();
         let lineages: BTreeSet<TeamId> = teams.values().flat_map(Team::lineage).collect();
-        let found = members::of_users_in(&self.reader, users, lineages).await?;
-        let mut roles = BTreeMap::new();
-        for root in teams.values().map(Team::root).collect::<BTreeSet<_>>() {
-            let held = found.iter().flat_map(|member| &member.roles);
-            roles.insert(root, roles::named(&self.reader, &self.roles, root, held).await?);
-        }
+        let found = members::of_users_in(source, users, lineages).await?;
+        let held = found.iter().flat_map(|member| &member.roles);
+        let roots = teams.values().map(Team::root).collect();
+        let roles = roles::named_in_trees(source, &self.roles, roots, held).await?;
         let mut memberships: BTreeMap<UserId, Vec<Member>> = BTreeMap::new();
         for member in found {
             memberships.entry(member.user_id.clone()).or_default().push(member);
         }
         Ok(Known { teams, roles, memberships })
+    }
+}
+
+impl Known {
+    /// The answers, in the order of the questions.
+    fn verdicts(&self, checks: &[Check], now: DateTime<Utc>) -> Vec<Verdict> {
+        let verdict = |check: &Check| {
+            let found = self.teams.get(&check.team).and_then(|team| Some((team, self.roles.get(&team.root())?)));
+            let Some((team, roles)) = found else { return Verdict::NotAMember };
+            let memberships = self.memberships.get(&check.user).map(Vec::as_slice).unwrap_or_default();
+            access::Snapshot { team, memberships, roles, now }.verdict(&check.permission)
+        };
+        checks.iter().map(verdict).collect()
     }
 }

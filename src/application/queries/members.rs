@@ -1,5 +1,7 @@
 //! Reading members.
 
+use chrono::{DateTime, Utc};
+
 use super::Queries;
 use crate::{
     application::{Context, Error, Missing, Result, members::TeamMember, revision::Consistency},
@@ -31,7 +33,7 @@ impl Queries {
     ) -> Result<(Vec<TeamMember>, Vec<UserId>)> {
         self.authorize::<ReadMembers>(cx, team, fresh).await?;
         let recorded = members::get_many(&self.reader, team, ids).await?;
-        let found = self.with_users(recorded).await?;
+        let found = self.with_users(recorded, self.now()).await?;
         let (mut there, mut missing) = (Vec::new(), Vec::new());
         for id in ids {
             match found.iter().find(|found| found.user.id == *id) {
@@ -42,49 +44,52 @@ impl Queries {
         Ok((there, missing))
     }
 
-    /// A page of members.
+    /// A page of members, and the place after which there are more. Who is deleted while it is read is left out.
     pub async fn members(
         &self,
         cx: &Context,
         team: TeamId,
         page: &members::Page<'_>,
         fresh: &Consistency,
-    ) -> Result<Vec<TeamMember>> {
+    ) -> Result<(Vec<TeamMember>, Option<members::Place<UserId>>)> {
         self.authorize::<ReadMembers>(cx, team, fresh).await?;
-        let found = members::list(&self.reader, team, page).await?;
-        self.with_users(found).await
+        let (found, next) = members::list(&self.reader, team, page).await?;
+        Ok((self.with_users(found, page.now).await?, next))
     }
 
-    /// A page of the people of a team, members with who they are. Seeing the invited takes a permission of its own.
+    /// A page of the people of a team, members with who they are, and the place after which there are more. Seeing the
+    /// invited takes a permission of its own.
     pub async fn roster(
         &self,
         cx: &Context,
         team: TeamId,
         page: &members::RosterPage<'_>,
         fresh: &Consistency,
-    ) -> Result<Vec<(members::Entry, Option<User>)>> {
+    ) -> Result<(Vec<(members::Entry, Option<User>)>, Option<members::EntryPlace>)> {
         self.authorize::<ReadMembers>(cx, team, fresh).await?;
         self.authorize::<ReadInvitations>(cx, team, fresh).await?;
-        let entries = members::roster(&self.reader, team, page).await?;
+        let one_more = members::RosterPage { limit: page.limit + 1, ..page.clone() };
+        let mut entries = members::roster(&self.reader, team, &one_more).await?;
+        let more = entries.len() as u64 > page.limit;
+        entries.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        let next = entries.last().filter(|_| more).map(members::Entry::place);
         let ids = entries.iter().filter_map(|entry| match entry {
             members::Entry::Member(member) => Some(&member.user_id),
             members::Entry::Invitation(_) => None,
         });
         let users = users::get_many(&self.reader, ids).await?;
-        let now = self.now();
         let entries = entries.into_iter().filter_map(|entry| match entry {
             members::Entry::Member(member) => {
                 let user = users.get(&member.user_id)?.clone();
-                Some((members::Entry::Member(member.at(now)?), Some(user)))
+                Some((members::Entry::Member(member.at(page.now)?), Some(user)))
             }
             invited @ members::Entry::Invitation(_) => Some((invited, None)),
         });
-        Ok(entries.collect())
+        Ok((entries.collect(), next))
     }
 
     /// What these memberships are at this moment, with who holds them.
-    async fn with_users(&self, recorded: Vec<Member>) -> Result<Vec<TeamMember>> {
-        let now = self.now();
+    async fn with_users(&self, recorded: Vec<Member>, now: DateTime<Utc>) -> Result<Vec<TeamMember>> {
         let users = users::get_many(&self.reader, recorded.iter().map(|member| &member.user_id)).await?;
         let pair = |member: Member| {
             let member = member.at(now)?;

@@ -1,19 +1,20 @@
 //! Reading teams.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
 use super::Queries;
 use crate::{
     application::{Context, Error, Missing, Result, authorize, revision::Consistency, roles},
     domain::{
-        Member, Roles, Team, TeamId, UserId,
+        Authority, Member, Roles, Team, TeamId, UserId,
         access::{Origin, Snapshot},
         permission::{Permission, ReadTeams},
         text::Slug,
     },
-    repository::{members, teams},
+    repository::{
+        members,
+        teams::{self, Place},
+    },
 };
 
 /// Which teams below another to list.
@@ -21,8 +22,8 @@ use crate::{
 pub struct Below {
     /// All of them, a team before those below it; otherwise only those right below.
     pub all: bool,
-    /// After this one.
-    pub after: Option<TeamId>,
+    /// After this place.
+    pub after: Option<Place>,
     /// How many at the most.
     pub limit: u64,
 }
@@ -32,9 +33,7 @@ pub struct Below {
 pub struct TeamOf {
     /// The team.
     pub team: Team,
-    /// When they joined it.
-    pub joined: DateTime<Utc>,
-    /// The roles in force there, each with where it is held.
+    /// The roles in force there, each with where it is held; none while the team is closed to them.
     pub roles: Vec<Origin>,
 }
 
@@ -59,7 +58,7 @@ impl Queries {
         }
     }
 
-    /// A page of a user's teams.
+    /// A page of a user's teams, and the place after which there are more.
     pub async fn teams_of(
         &self,
         cx: &Context,
@@ -67,58 +66,53 @@ impl Queries {
         after: Option<&(DateTime<Utc>, TeamId)>,
         limit: u64,
         fresh: &Consistency,
-    ) -> Result<Vec<TeamOf>> {
+    ) -> Result<(Vec<TeamOf>, Option<(DateTime<Utc>, TeamId)>)> {
         authorize::for_self::<ReadTeams>(cx, Some(user))?;
         fresh.check(&self.reader).await?;
         let now = self.now();
-        let page = members::teams_of(&self.reader, user, after, limit, now).await?;
+        let (page, next) = members::teams_of(&self.reader, user, after, limit, now).await?;
         let lineages = page.iter().flat_map(|(_, team)| team.lineage());
         let memberships = members::of_user_in(&self.reader, user, lineages).await?;
-        let mut known = BTreeMap::new();
-        for root in page.iter().map(|(_, team)| team.root()) {
-            if let std::collections::btree_map::Entry::Vacant(entry) = known.entry(root) {
-                let held = memberships.iter().flat_map(|member| &member.roles);
-                entry.insert(roles::named(&self.reader, &self.roles, root, held).await?);
-            }
-        }
-        let of = |(member, team): (Member, Team)| {
+        let roots = page.iter().map(|(_, team)| team.root()).collect();
+        let held = memberships.iter().flat_map(|member| &member.roles);
+        let known = roles::named_in_trees(&self.reader, &self.roles, roots, held).await?;
+        let of = |(_, team): (Member, Team)| {
             let roles = known.get(&team.root()).map_or_else(Vec::new, |roles: &Roles| {
                 Snapshot { team: &team, memberships: &memberships, roles, now }.roles_in_force()
             });
-            TeamOf { joined: member.join_time, roles, team }
+            TeamOf { team, roles }
         };
-        Ok(page.into_iter().map(of).collect())
+        Ok((page.into_iter().map(of).collect(), next))
     }
 
-    /// A page of the teams below a team, as far as the caller may see them. A person who does not see all of them sees some
-    /// by memberships below, and not by each of these; so a page may come out short.
+    /// A page of the teams below a team, as far as the caller may see them, and the place after which there are more. A
+    /// person who does not see all of them sees some by memberships below, and not by each of these, and disabled ones are
+    /// closed to all but owners; so a page may come out short.
     pub async fn teams_below(
         &self,
         cx: &Context,
         id: TeamId,
         page: &Below,
         fresh: &Consistency,
-    ) -> Result<(Vec<Team>, Option<TeamId>)> {
+    ) -> Result<(Vec<Team>, Option<Place>)> {
         let (team, allowed) = self.authorize::<ReadTeams>(cx, id, fresh).await?;
-        let after = match page.after {
-            None => None,
-            Some(after) => teams::get(&self.reader, after).await?,
-        };
-        let sees_all = match allowed.authority() {
-            crate::domain::Authority::Person { holdings, .. } => holdings.below.covers(ReadTeams::NAME),
-            crate::domain::Authority::Service => true,
+        let by = allowed.authority();
+        let sees_all = match by {
+            Authority::Person { holdings, .. } => holdings.below.covers(ReadTeams::NAME),
+            Authority::Service => true,
         };
         let member = cx.principal.person.as_ref().filter(|_| !sees_all);
-        let rows = teams::Page { all: page.all, member, after: after.as_ref(), limit: page.limit + 1 };
+        let rows = teams::Page { all: page.all, member, after: page.after.as_ref(), limit: page.limit + 1 };
         let mut found = teams::list_below(&self.reader, &team, &rows).await?;
         let more = found.len() as u64 > page.limit;
         found.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        let next = found.last().filter(|_| more).map(|team| team.id);
+        let next = found.last().filter(|_| more).map(Place::of);
+        found.retain(|team| authorize::check_open_to(by, team).is_ok());
         let Some(person) = member else { return Ok((found, next)) };
         let mut seen = Vec::new();
         for team in found {
             let holdings = authorize::holdings_of(&self.reader, &self.roles, self.now(), &team, person).await?;
-            if holdings.here.covers(ReadTeams::NAME) && (team.disabled_by.is_none() || holdings.owner) {
+            if holdings.here.covers(ReadTeams::NAME) {
                 seen.push(team);
             }
         }

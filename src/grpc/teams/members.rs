@@ -151,6 +151,9 @@ pub(super) async fn set_user_access(
     let user = v.id("user_id", &request.user_id);
     let grants = grants(&mut v, &request.grants);
     let removals = removals(&mut v, &request.remove_team_ids, grants.as_ref());
+    if request.grants.is_empty() && request.remove_team_ids.is_empty() {
+        v.add("grants", "must name a team, or remove_team_ids must");
+    }
     let (user, grants, removals) = v.all((user, grants, removals))?;
     let written = api.store.write(cx, options, SetUserAccess { user, grants, removals }).await?;
     let members = written.answer.members.iter().map(member::message).collect();

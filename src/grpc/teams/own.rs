@@ -128,21 +128,20 @@ pub(super) async fn list_teams(
     match scope {
         Scope::Of(user) => {
             let after: Option<(DateTime<Utc>, TeamId)> = pages.open(&request, &token)?;
-            let found = api.queries.teams_of(cx, &user, after.as_ref(), size + 1, &fresh).await?;
-            let (found, next_page_token) = pages.cut(&request, found, size, |of| (of.joined, of.team.id));
+            let (found, next) = api.queries.teams_of(cx, &user, after.as_ref(), size, &fresh).await?;
             Ok(wire::ListTeamsResponse {
                 teams: found.iter().map(|of| team::message(&of.team)).collect(),
-                next_page_token,
+                next_page_token: pages.next(&request, next.as_ref()),
                 effective_roles: found.iter().map(effective_roles).collect(),
             })
         }
         Scope::Below { team: id, all } => {
-            let after: Option<TeamId> = pages.open(&request, &token)?;
+            let after = pages.open(&request, &token)?;
             let page = Below { all, after, limit: size };
             let (found, next) = api.queries.teams_below(cx, id, &page, &fresh).await?;
             Ok(wire::ListTeamsResponse {
                 teams: found.iter().map(team::message).collect(),
-                next_page_token: next.map(|last| pages.seal(&request, &last)).unwrap_or_default(),
+                next_page_token: pages.next(&request, next.as_ref()),
                 effective_roles: BTreeMap::new(),
             })
         }

@@ -78,11 +78,10 @@ pub(super) async fn list_members(
     let after = pages.open(&request, &token)?;
     let (role, search, external) = (role.as_ref(), search.as_deref(), request.external);
     let filter = Filter { role, state, external, joined_since, search };
-    let page = Page { filter, order, after, limit: size + 1, now: api.queries.now() };
-    let found = api.queries.members(cx, team, &page, &fresh).await?;
-    let place = |found: &TeamMember| Page::place(order, &found.member, &found.user);
-    let (found, next_page_token) = pages.cut(&request, found, size, place);
-    Ok(wire::ListMembersResponse { members: found.iter().map(convert_member::message).collect(), next_page_token })
+    let page = Page { filter, order, after, limit: size, now: api.queries.now() };
+    let (found, next) = api.queries.members(cx, team, &page, &fresh).await?;
+    let members = found.iter().map(convert_member::message).collect();
+    Ok(wire::ListMembersResponse { members, next_page_token: pages.next(&request, next.as_ref()) })
 }
 
 pub(super) async fn list_roster(
@@ -100,11 +99,10 @@ pub(super) async fn list_roster(
     let token = std::mem::take(&mut request.page_token);
     let after: Option<EntryPlace> = pages.open(&request, &token)?;
     let now = api.queries.now();
-    let page = RosterPage { statuses: &statuses, after, limit: size + 1, now };
-    let found = api.queries.roster(cx, team, &page, &fresh).await?;
-    let (found, next_page_token) = pages.cut(&request, found, size, |(entry, _)| entry.place());
-    let entries = found.into_iter().filter_map(|(entry, user)| roster_entry(entry, user, now));
-    Ok(wire::ListRosterResponse { entries: entries.collect(), next_page_token })
+    let page = RosterPage { statuses: &statuses, after, limit: size, now };
+    let (found, next) = api.queries.roster(cx, team, &page, &fresh).await?;
+    let entries = found.into_iter().filter_map(|(entry, user)| roster_entry(entry, user, now)).collect();
+    Ok(wire::ListRosterResponse { entries, next_page_token: pages.next(&request, next.as_ref()) })
 }
 
 fn statuses(v: &mut Violations, asked: &[i32]) -> Option<BTreeSet<Status>> {

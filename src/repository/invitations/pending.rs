@@ -1,7 +1,5 @@
 //! The invitations that are recorded as pending, run out or not.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -63,15 +61,24 @@ pub async fn count_open(source: &impl Source, team: TeamId, except: Option<&Emai
     Ok(open.count(source.connection()).await?)
 }
 
-/// Those that have run out and are recorded as pending still, each with the team that sent it.
-pub async fn overdue(source: &impl Source, now: DateTime<Utc>, limit: u64) -> Result<BTreeSet<(TeamId, InvitationId)>> {
-    let rows = Entity::find()
+/// Those that have run out and are recorded as pending still, each with the team that sent it: in the order of their ids,
+/// after this one.
+pub async fn overdue(
+    source: &impl Source,
+    now: DateTime<Utc>,
+    after: Option<InvitationId>,
+    limit: u64,
+) -> Result<Vec<(TeamId, InvitationId)>> {
+    let mut rows = Entity::find()
         .select_only()
         .columns([Column::TeamId, Column::Id])
         .filter(Column::State.eq(PENDING))
         .filter(Column::ExpireTime.lte(now))
-        .order_by_asc(Column::ExpireTime)
+        .order_by_asc(Column::Id)
         .limit(limit);
+    if let Some(after) = after {
+        rows = rows.filter(Column::Id.gt(after.0));
+    }
     let found: Vec<(uuid::Uuid, uuid::Uuid)> = rows.into_tuple().all(source.connection()).await?;
     Ok(found.into_iter().map(|(team, id)| (TeamId(team), InvitationId(id))).collect())
 }

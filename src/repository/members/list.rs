@@ -7,9 +7,13 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{STATES, holders_at, not_over, read};
+use super::{STATES, holders_at, member, not_over, read, rows};
 use crate::{
-    domain::{Member, RoleId, Team, TeamId, UserId, member::State, text::DisplayName},
+    domain::{
+        Member, RoleId, Team, TeamId, UserId,
+        member::State,
+        text::{DisplayName, fold},
+    },
     repository::{Result, Source, entity::membership, row::word_of, teams},
 };
 
@@ -21,7 +25,7 @@ pub type Place<Id> = (Key, Id);
 pub enum Key {
     /// When they began.
     Time(DateTime<Utc>),
-    /// The address, or the name in lower case.
+    /// The address, or the folded name.
     Text(String),
 }
 
@@ -68,25 +72,22 @@ pub struct Page<'a> {
     pub now: DateTime<Utc>,
 }
 
-impl Page<'_> {
-    /// The place of a member of the page.
-    pub fn place(order: Order, member: &Member, user: &crate::domain::User) -> Place<UserId> {
-        let key = match order {
-            Order::JoinTime | Order::JoinTimeDescending => Key::Time(member.join_time),
-            Order::Name => Key::Text(name_key(&user.display_name)),
-            Order::Email => Key::Text(user.email.to_string()),
-        };
-        (key, member.user_id.clone())
+/// By what a row is sorted.
+fn key(order: Order, row: &membership::Model) -> Key {
+    match order {
+        Order::JoinTime | Order::JoinTimeDescending => Key::Time(row.join_time),
+        Order::Name => Key::Text(row.name_key.clone()),
+        Order::Email => Key::Text(row.email.clone()),
     }
 }
 
 /// The form of a name by which members are found and sorted.
 pub fn name_key(name: &DisplayName) -> String {
-    name.as_str().to_lowercase()
+    fold(name.as_str())
 }
 
-/// A page of a team's members.
-pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result<Vec<Member>> {
+/// A page of a team's members, and the place after which the next one begins, if there is one.
+pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result<(Vec<Member>, Option<Place<UserId>>)> {
     use membership::Column;
 
     let (column, order) = match page.order {
@@ -101,14 +102,26 @@ pub async fn list(source: &impl Source, team: TeamId, page: &Page<'_>) -> Result
         .filter(matching(team, &page.filter, page.now))
         .order_by(column, order.clone())
         .order_by(Column::UserId, order.clone())
-        .limit(page.limit);
+        .limit(page.limit + 1);
     if let Some((key, user)) = &page.after {
         // Compared as one row value, so that the index leads to the place however far down it is.
         let place = Expr::tuple([column.into_expr(), Column::UserId.into_expr()]);
         let after = Expr::tuple([value(key), Expr::value(user.as_str())]);
         query = query.filter(if order == sea_orm::Order::Desc { place.lt(after) } else { place.gt(after) });
     }
-    read(source, query).await
+    let (rows, more) = cut(rows(source, query).await?, page.limit);
+    let key = rows.last().filter(|_| more).map(|last| key(page.order, &last.membership));
+    let members = rows.into_iter().map(member).collect::<Result<Vec<_>>>()?;
+    let next = key.zip(members.last().map(|last| last.user_id.clone()));
+    Ok((members, next))
+}
+
+/// What fits of what was read, one more than that, and whether that one was there.
+fn cut<T>(mut found: Vec<T>, limit: u64) -> (Vec<T>, bool) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    (found, more)
 }
 
 fn value(key: &Key) -> Expr {
@@ -128,23 +141,26 @@ fn matching(team: TeamId, filter: &Filter<'_>, now: DateTime<Utc>) -> Condition 
     let mut all: Condition =
         [role, state, external, since].into_iter().flatten().fold(Condition::all(), Condition::add);
     if let Some(text) = filter.search {
-        let text = text.to_lowercase();
         // As a range, for indexes and both databases to agree on; nothing sorts behind the last character.
-        let end = format!("{text}{}", char::MAX);
-        let begins = |column: Column| Condition::all().add(column.gte(text.as_str())).add(column.lt(end.as_str()));
-        all = all.add(Condition::any().add(begins(Column::NameKey)).add(begins(Column::Email)));
+        let begins = |column: Column, text: String| {
+            let end = format!("{text}{}", char::MAX);
+            Condition::all().add(column.gte(text)).add(column.lt(end))
+        };
+        let by_name = begins(Column::NameKey, fold(text));
+        // What is not ASCII in an address is kept as it was written.
+        all = all.add(Condition::any().add(by_name).add(begins(Column::Email, text.to_ascii_lowercase())));
     }
     all
 }
 
-/// A page of a user's memberships, the first at the top, each with its team.
+/// The first of a user's memberships after a place, each with its team, and the place after which there are more.
 pub async fn teams_of(
     source: &impl Source,
     user: &UserId,
     after: Option<&(DateTime<Utc>, TeamId)>,
     limit: u64,
     now: DateTime<Utc>,
-) -> Result<Vec<(Member, Team)>> {
+) -> Result<(Vec<(Member, Team)>, Option<(DateTime<Utc>, TeamId)>)> {
     use membership::Column;
 
     let mut query = membership::Entity::find()
@@ -152,12 +168,15 @@ pub async fn teams_of(
         .filter(not_over(now))
         .order_by_asc(Column::JoinTime)
         .order_by_asc(Column::TeamId)
-        .limit(limit);
+        .limit(limit + 1);
     if let Some((time, team)) = after {
         let place = Expr::tuple([Column::JoinTime.into_expr(), Column::TeamId.into_expr()]);
         query = query.filter(sea_query::ExprTrait::gt(place, Expr::tuple([Expr::value(*time), Expr::value(team.0)])));
     }
-    let joined = read(source, query).await?;
+    let (joined, more) = cut(read(source, query).await?, limit);
+    let next = joined.last().filter(|_| more).map(|last| (last.join_time, last.team_id));
+    // One that was deleted meanwhile is left out, and the page goes on behind it all the same.
     let mut teams = teams::get_many(source, joined.iter().map(|member| member.team_id)).await?;
-    Ok(joined.into_iter().filter_map(|member| teams.remove(&member.team_id).map(|team| (member, team))).collect())
+    let found = joined.into_iter().filter_map(|member| teams.remove(&member.team_id).map(|team| (member, team)));
+    Ok((found.collect(), next))
 }

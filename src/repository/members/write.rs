@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait as _,
     sea_query::{Expr, Query},
 };
 
@@ -11,8 +11,10 @@ use crate::{
     domain::{Member, RoleId, TeamId, User, UserId},
     repository::{
         Result, Source as _, Tx,
-        entity::{membership, membership_role, team},
+        entity::{membership, membership_role, team, user},
+        expirations,
         row::{to_json, word_of},
+        teams,
     },
 };
 
@@ -30,6 +32,7 @@ pub async fn insert(tx: &Tx, member: &Member, user: &User) -> Result<()> {
         ..changing_fields(member)
     };
     membership::Entity::insert(row).exec_without_returning(tx.connection()).await?;
+    expirations::forget(tx, member.team_id, &member.user_id).await?;
     insert_roles(tx, member, member.roles.iter()).await
 }
 
@@ -56,13 +59,17 @@ pub async fn update(tx: &Tx, before: &Member, member: &Member) -> Result<()> {
             .exec(tx.connection())
             .await?;
     }
+    let gained: Vec<&str> = member.roles.difference(&before.roles).map(RoleId::as_str).collect();
+    if !gained.is_empty() {
+        expirations::forget_roles(tx, member, &gained).await?;
+    }
     insert_roles(tx, member, member.roles.iter().filter(differs)).await
 }
 
 /// Ends a membership.
 pub async fn delete(tx: &Tx, member: &Member) -> Result<()> {
     membership::Entity::delete_by_id((member.team_id.0, member.user_id.to_string())).exec(tx.connection()).await?;
-    Ok(())
+    expirations::forget(tx, member.team_id, &member.user_id).await
 }
 
 /// Ends these users' memberships of a team.
@@ -75,7 +82,7 @@ pub async fn delete_many(tx: &Tx, team: TeamId, users: impl Iterator<Item = &Use
     Ok(())
 }
 
-/// Has a person's memberships say of them what their record says now.
+/// Has a person's memberships say of them what their record says now. A home that was deleted is none.
 pub async fn mirror_user(tx: &Tx, user: &User) -> Result<()> {
     use membership::Column;
 
@@ -84,8 +91,12 @@ pub async fn mirror_user(tx: &Tx, user: &User) -> Result<()> {
         .from(team::Entity)
         .and_where(team::Column::Id.into_expr().eq(Column::TeamId.into_expr()))
         .take();
-    let elsewhere = match user.home {
-        Some(home) => Expr::from(root).ne(Expr::value(home.0)),
+    let home = match user.home {
+        Some(home) => teams::get(tx, home).await?,
+        None => None,
+    };
+    let elsewhere = match home {
+        Some(home) => Expr::from(root).ne(Expr::value(home.id.0)),
         None => Expr::value(false),
     };
     membership::Entity::update_many()
@@ -93,6 +104,21 @@ pub async fn mirror_user(tx: &Tx, user: &User) -> Result<()> {
         .col_expr(Column::NameKey, Expr::value(name_key(&user.display_name)))
         .col_expr(Column::External, elsewhere)
         .filter(Column::UserId.eq(user.id.as_str()))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Has nobody be external because their home is this tree, which is about to go. Lock the people whose home it is first.
+pub async fn forget_home(tx: &Tx, home: TeamId) -> Result<()> {
+    use membership::Column;
+
+    let at_home = user::Entity::find().select_only().column(user::Column::Id);
+    let at_home = at_home.filter(user::Column::HomeTeamId.eq(home.0)).into_query();
+    membership::Entity::update_many()
+        .col_expr(Column::External, Expr::value(false))
+        .filter(Column::External.eq(true))
+        .filter(Column::UserId.in_subquery(at_home))
         .exec(tx.connection())
         .await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     program::{Grant, Role},
     rules::{Expected, Reasons, Refusals, Ruling, require},
-    state::{Model, OwnRole, covers},
+    state::{Model, OwnRole, beyond_wildcards, covers},
 };
 
 impl Model {
@@ -159,10 +159,16 @@ impl Model {
         if !self.teams.contains_key(&team) {
             return BTreeSet::from(["NOT_A_MEMBER"]);
         }
-        if covers(&self.holdings(team, who).here, permission) {
-            let open = self.closed_by(team).is_empty() || self.owns(who);
-            return BTreeSet::from([if open { "GRANTED" } else { "TEAM_DISABLED" }]);
+        let held = self.holdings(team, who).here;
+        let open = self.closed_by(team).is_empty() || self.owns(who);
+        if !open && covers(&held, permission) {
+            return BTreeSet::from(["TEAM_DISABLED"]);
         }
+        // Of all that a pattern stands for, what is lacking tells why.
+        let lacking = |name: &&str| !covers(&held, name);
+        let beyond = || beyond_wildcards(permission).map(|name| -> &str { name }).find(lacking);
+        let lacking = Some(permission).filter(lacking).or_else(beyond);
+        let Some(permission) = lacking else { return BTreeSet::from(["GRANTED"]) };
         let lineage = self.lineage(team);
         let mut active = self.clone();
         for team in &lineage {
@@ -175,7 +181,7 @@ impl Model {
         let member = self.member(team, who).is_some() || lineage.iter().any(reaches);
         let plain = if member { "MISSING_PERMISSION" } else { "NOT_A_MEMBER" };
         let mut reasons = BTreeSet::from([if suspended { "SUSPENDED" } else { plain }]);
-        // For how long it is known of what ran out that it did, nobody says.
+        // What ran out is said to have, if it would have given this.
         if lineage.iter().any(|team| self.lapsed.contains(&(*team, who))) {
             reasons.extend(["EXPIRED", "MISSING_PERMISSION"]);
         }

@@ -102,6 +102,12 @@ impl Model {
         require(self.closed_by(team).is_empty() || self.owns(person), "TEAM_DISABLED")
     }
 
+    /// A closed team is so to whoever comes from above, too.
+    fn open_to(&self, by: Option<usize>, team: usize) -> Ruling {
+        let owner = by.is_none_or(|person| self.owns(person));
+        require(owner || self.closed_by(team).is_empty(), "TEAM_DISABLED")
+    }
+
     /// Whether it is held in the teams below too.
     fn enter_below(&self, by: Option<usize>, team: usize, permission: &str) -> Ruling {
         let holds = by.is_none_or(|person| covers(&self.holdings(team, person).below, permission));
@@ -132,6 +138,7 @@ impl Model {
             require(cascade, "TEAM_HAS_CHILDREN")?;
             // What is done to the teams below takes the permission there.
             self.enter_below(by, team, "roster.teams.delete")?;
+            below.iter().try_for_each(|below| self.open_to(by, *below))?;
         }
         for gone in below.into_iter().chain([team]) {
             self.teams.remove(&gone);
@@ -277,8 +284,18 @@ impl Model {
 
     fn reactivate(&mut self, by: Option<usize>, team: usize, who: usize) -> Ruling {
         self.enter(by, team, "roster.members.suspend")?;
-        let Some(member) = self.of(team).members.get_mut(&who) else { return refuse("MEMBER_NOT_FOUND") };
-        member.suspended = false;
+        let Some(member) = self.member(team, who) else { return refuse("MEMBER_NOT_FOUND") };
+        let grant = &member.grant;
+        let mut why = Refusals::default();
+        why.when(by == Some(who), "OWN_MEMBERSHIP");
+        // What is given back is given: all of it, and an ownership by owners only.
+        let here = grant.roles.iter().flat_map(|role| self.gives(*role)).chain(grant.permissions.iter().copied());
+        let below = grant.roles.iter().filter(|role| self.reaches(**role)).flat_map(|role| self.gives(*role));
+        let holds = self.holds(by, team, &here.collect(), &below.collect());
+        let owner = by.is_none_or(|person| self.owns(person));
+        why.when(member.suspended && !(holds && (owner || !member.is_owner())), "GRANT_EXCEEDS_OWN");
+        why.end()?;
+        self.of(team).members.get_mut(&who).unwrap().suspended = false;
         Ok(())
     }
 
@@ -292,6 +309,7 @@ impl Model {
         from.retain(|team| self.member(*team, who).is_some());
         require(!from.is_empty(), "MEMBER_NOT_FOUND")?;
         let mut why = Refusals::default();
+        from.iter().for_each(|team| why.add(self.open_to(by, *team)));
         from.iter().for_each(|team| why.add(self.check_removal(by, *team, who)));
         why.end()?;
         from.iter().for_each(|team| drop(self.of(*team).members.remove(&who)));

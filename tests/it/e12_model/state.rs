@@ -69,6 +69,12 @@ pub fn covers(held: &BTreeSet<&'static str>, wanted: &str) -> bool {
     held.iter().any(gives)
 }
 
+/// What a pattern stands for and no wildcard gives.
+pub fn beyond_wildcards(pattern: &str) -> impl Iterator<Item = &'static str> {
+    let prefix = pattern.strip_suffix('*');
+    OWNER_ONLY.into_iter().filter(move |name| prefix.is_some_and(|prefix| name.starts_with(prefix)))
+}
+
 impl Model {
     /// A root team that the first person owns.
     pub fn new() -> Self {
@@ -173,7 +179,9 @@ impl Model {
     /// Whether somebody may do something now.
     pub fn allows(&self, team: usize, who: usize, permission: &str) -> bool {
         let open = self.closed_by(team).is_empty() || self.owns(who);
-        self.teams.contains_key(&team) && open && covers(&self.holdings(team, who).here, permission)
+        let held = self.holdings(team, who).here;
+        let all = covers(&held, permission) && beyond_wildcards(permission).all(|name| covers(&held, name));
+        self.teams.contains_key(&team) && open && all
     }
 
     /// Lets time pass: what runs out is gone.

@@ -56,6 +56,26 @@ pub enum Call {
         parent: &'static str,
         role: &'static str,
     },
+    Suspend {
+        team: &'static str,
+        who: &'static str,
+    },
+    Reactivate {
+        team: &'static str,
+        who: &'static str,
+    },
+    /// Takes the end of a membership away.
+    Prolong {
+        team: &'static str,
+        who: &'static str,
+    },
+    /// Gives somebody another address, and so is able to become them.
+    TakeOver {
+        who: &'static str,
+    },
+    DeleteUser {
+        who: &'static str,
+    },
     /// `fay` accepts what the service invited her to: the role `helper` in the team `child`.
     Accept,
 }
@@ -72,6 +92,7 @@ pub fn acts() -> Vec<Act> {
 fn calls() -> Vec<Call> {
     let mut calls = members();
     calls.extend(roles());
+    calls.extend(people());
     calls.extend([
         Call::SetAccess { role: "local" },
         Call::SetAccess { role: "new" },
@@ -97,6 +118,20 @@ fn members() -> Vec<Call> {
         Call::Invite { team: "root", role: "admin" },
         Call::Invite { team: "child", role: "new" },
         Call::Invite { team: "child", role: "helper" },
+    ]
+}
+
+fn people() -> Vec<Call> {
+    vec![
+        Call::Suspend { team: "root", who: "max" },
+        Call::Reactivate { team: "child", who: "ned" },
+        Call::Reactivate { team: "root", who: "max" },
+        Call::Prolong { team: "child", who: "pia" },
+        Call::TakeOver { who: "olga" },
+        Call::TakeOver { who: "max" },
+        Call::TakeOver { who: "sam" },
+        Call::TakeOver { who: "ned" },
+        Call::DeleteUser { who: "sam" },
     ]
 }
 

@@ -2,19 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use prost_types::FieldMask;
+use roster::env::Clock as _;
 use roster_proto::v1::{self as wire, member::Subject};
 use tonic::Status;
 
 use super::acts::{Act, Call};
 use crate::support::{
     Caller, Db, Outcome as _, TestServer,
+    acts::{mask, member, stamp},
     scene::{create_team, create_user, user_of},
 };
 
-/// `olga` owns the root, and `ada`, `max` and `lea` are members of it; `sam` is a member of the team `child`, to which
-/// `fay` is invited. The others are nowhere yet.
-const PEOPLE: [&str; 9] = ["olga", "ada", "max", "lea", "sam", "fay", "tom", "gus", "hal"];
+/// `olga` owns the root, and `ada`, `max` and `lea` are members of it; `sam` is a member of the team `child`, `ned` a
+/// suspended one, `pia` one for an hour, and `fay` is invited to it. The others are nowhere yet.
+const PEOPLE: [&str; 11] = ["olga", "ada", "max", "lea", "sam", "ned", "pia", "fay", "tom", "gus", "hal"];
+
+/// Whose home is the tree.
+const AT_HOME: [&str; 5] = ["olga", "ada", "max", "sam", "ned"];
+
+/// How long memberships last that do not last.
+const HOUR: TimeDelta = TimeDelta::hours(1);
 
 /// What people may hold.
 const PERMISSIONS: [&str; 12] = [
@@ -33,13 +42,20 @@ const PERMISSIONS: [&str; 12] = [
 ];
 
 /// What `max` holds, there and below.
-const MANAGER: [&str; 5] =
-    ["roster.members.*", "roster.roles.*", "roster.invitations.*", "roster.teams.create", "catalog.read"];
-/// What `lea` holds, in the root alone.
-const LOCAL: [&str; 6] = [
+const MANAGER: [&str; 6] = [
     "roster.members.*",
     "roster.roles.*",
     "roster.invitations.*",
+    "roster.users.*",
+    "roster.teams.create",
+    "catalog.read",
+];
+/// What `lea` holds, in the root alone.
+const LOCAL: [&str; 7] = [
+    "roster.members.*",
+    "roster.roles.*",
+    "roster.invitations.*",
+    "roster.users.*",
     "roster.teams.create",
     "catalog.read",
     "catalog.write",
@@ -62,6 +78,8 @@ pub struct Tree<'a> {
     roles: BTreeMap<&'static str, String>,
     /// What `fay` was invited with.
     token: String,
+    /// Who can become whom.
+    taken_over: Vec<(&'static str, &'static str)>,
 }
 
 fn strings(texts: &[&str]) -> Vec<String> {
@@ -85,7 +103,9 @@ impl Ground {
             teams: BTreeMap::from([("root", root)]),
             roles: BTreeMap::new(),
             token: String::new(),
+            taken_over: Vec::new(),
         };
+        tree.let_administrators_edit().await;
         for name in ["child", "quiet"] {
             tree.create_team(&service, name, "root", None).await.unwrap();
         }
@@ -97,13 +117,37 @@ impl Ground {
         {
             service.add(&tree.team(team), who, &[&tree.role(role)]).await.done();
         }
+        let child = tree.team("child");
+        service.add(&child, "ned", &["admin"]).await.done();
+        service.suspend(&child, "ned").await.done();
+        let end = Some(stamp(self.server.clock.now() + HOUR));
+        let for_an_hour =
+            wire::AddMemberRequest { role_ids: strings(&["admin"]), expire_time: end, ..Default::default() };
+        service.add_with(&child, "pia", for_an_hour).await.done();
+        for who in AT_HOME {
+            let home_team_id = tree.team("root");
+            let moved = wire::User { id: who.to_owned(), home_team_id, email: address(who), ..Default::default() };
+            service.edit(moved, &["home_team_id", "email"], "").await.done();
+        }
         let invited = service.invite(&tree.team("child"), "fay@example.com", &[&tree.role("helper")]).await.done();
         tree.token = service.token(&tree.team("child"), &invited.invitation.unwrap().id).await;
         tree
     }
 }
 
+fn address(who: &str) -> String {
+    format!("{who}@example.com")
+}
+
 impl Tree<'_> {
+    async fn let_administrators_edit(&self) {
+        let policy = wire::TeamPolicy { profile_editing: wire::ProfileEditing::Admins.into(), ..Default::default() };
+        let team = wire::Team { id: self.team("root"), policy: Some(policy), ..Default::default() };
+        let update_mask = mask(&["policy.profile_editing"]);
+        let request = wire::UpdateTeamRequest { team: Some(team), update_mask, ..Default::default() };
+        self.server.service().teams().update_team(request).await.done();
+    }
+
     fn team(&self, name: &str) -> String {
         self.teams[name].clone()
     }
@@ -207,6 +251,22 @@ impl Tree<'_> {
                 by.teams().set_user_access(request).await.map(drop)
             }
             Call::CreateTeam { parent, role } => self.create_team(&by, "new", parent, Some(role)).await,
+            Call::Suspend { team, who } => by.suspend(&self.team(team), who).await.map(drop),
+            Call::Reactivate { team, who } => by.reactivate(&self.team(team), who).await.map(drop),
+            Call::Prolong { team, who } => by.change(member(&self.team(team), who), &["expire_time"]).await.map(drop),
+            Call::TakeOver { who } => {
+                let email = format!("{who}@elsewhere.example");
+                let user = wire::User { id: (*who).to_owned(), email, ..Default::default() };
+                by.edit(user, &["email"], &self.team("root")).await?;
+                self.taken_over.push((act.by, *who));
+                Ok(())
+            }
+            Call::DeleteUser { who } => {
+                by.delete_user(who, &self.team("root")).await?;
+                // For the trees that come after.
+                create_user(&self.server.service(), who).await;
+                Ok(())
+            }
             Call::Accept => self.server.service().accept(&self.token, "fay").await.map(drop),
         }
     }
@@ -253,8 +313,9 @@ impl Tree<'_> {
         by.roles().delete_role(request).await.map(drop)
     }
 
-    /// Who holds what.
+    /// Who holds what, once it has run out what was given for a time. Who can become somebody holds what they hold.
     pub async fn held(&self) -> Held {
+        self.server.clock.advance(HOUR);
         let asked: Vec<_> = self
             .teams
             .keys()
@@ -273,7 +334,14 @@ impl Tree<'_> {
             wire::access_result::Result::Allowed(allowed) => *allowed,
             wire::access_result::Result::Error(error) => panic!("{error:?}"),
         };
-        asked.into_iter().zip(&results).filter(|(_, answer)| allowed(answer)).map(|(asked, _)| asked).collect()
+        let held = asked.into_iter().zip(&results).filter(|(_, answer)| allowed(answer)).map(|(asked, _)| asked);
+        let mut held: Held = held.collect();
+        for (by, who) in &self.taken_over {
+            let theirs = held.iter().filter(|(_, holder, _)| holder == who);
+            let gained: Vec<_> = theirs.map(|(team, _, permission)| (*team, *by, *permission)).collect();
+            held.extend(gained);
+        }
+        held
     }
 
     /// Who holds what once everybody is in who was invited.
@@ -294,9 +362,10 @@ impl Tree<'_> {
             let members = service.list(team).await.done().members;
             view.extend(members.iter().map(|member| {
                 let roles: BTreeSet<_> = member.role_ids.iter().map(|id| &keys[id]).collect();
-                format!("{name} {} {roles:?} {:?}", user_of(member), member.permissions)
+                format!("{name} {} {roles:?} {:?} {:?}", user_of(member), member.permissions, member.state())
             }));
         }
+        view.extend(self.taken_over.iter().map(|(by, who)| format!("{by} can become {who}")));
         let preview = wire::PreviewInvitationRequest { token: self.token.clone() };
         let invited = service.invitations().preview_invitation(preview).await.done().preview.unwrap();
         view.insert(format!("{:?} {:?}", invited.state(), invited.grants));

@@ -14,6 +14,7 @@ use crate::{
         acts::{member, stamp, texts},
         log::Log,
         outcome::kind,
+        session::Session,
     },
 };
 
@@ -65,7 +66,31 @@ both! {
         assert_eq!(s.person("ada").invited(&s.team, InvitationState::Canceled).await, ["dan@example.com"]);
         let told = s.told(&["member_expired", "invitation_canceled", "member_added"]).await;
         assert_eq!(told[told.len() - 3..], ["member_expired EXPIRY", "invitation_canceled EXPIRY", "member_added DIRECT"]);
-        Log::read(&s.service()).await.assert_tables_agree(&s.service()).await;
+        let log = Log::read(&s.service()).await;
+        log.assert_tables_agree(&s.service()).await;
+        // It was nobody's act, whoever's call found it.
+        for event in log.events.iter().filter(|event| event.cause() == Cause::Expiry) {
+            assert_eq!(event.actor.clone().unwrap().principal.unwrap(), Principal::System("expiry".to_owned()));
+        }
+    }
+
+    async fn one_that_cannot_be_recorded_holds_up_no_other(db: Db) {
+        let s = Scene::new(db).await;
+        let (first, second) = (s.team_below("First").await, s.team_below("Second").await);
+        let hour = TimeDelta::hours(1);
+        for team in [&first, &second] {
+            s.service().add_with(team, "eve", until(&s, &["member"], hour)).await.done();
+        }
+        let session = Session::open(&s.server.database.url).await;
+        let of_first = "user_id = 'eve' AND team_id = (SELECT id FROM teams WHERE name = 'First')";
+        session.run(&format!("UPDATE memberships SET state = 'NONSENSE' WHERE {of_first}")).await;
+        s.server.clock.advance(hour);
+        let expired = |events: Vec<_>| events.iter().any(|event| kind(event) == "member_expired");
+        assert!(expired(s.service().events_of(&second, 3).await));
+        assert!(!expired(s.service().events_of(&first, 2).await));
+        session.run(&format!("UPDATE memberships SET state = 'ACTIVE' WHERE {of_first}")).await;
+        assert!(expired(s.service().events_of(&first, 3).await), "it is tried again");
+        session.close().await;
     }
 
     async fn a_single_role_ends_at_its_moment(db: Db) {

@@ -1,7 +1,8 @@
 //! Lists of members: what they are searched, filtered and sorted by.
 
 use chrono::TimeDelta;
-use roster_proto::v1::{CreateUserRequest, ListMembersRequest, MemberOrder, MemberState};
+use roster::domain::text::fold;
+use roster_proto::v1::{CreateUserRequest, ListMembersRequest, ListRosterRequest, MemberOrder, MemberState};
 use tonic::Code;
 
 use crate::{
@@ -11,11 +12,12 @@ use crate::{
         acts::stamp,
         outcome::violations,
         scene::{create_team, user_of},
+        session::Session,
     },
 };
 
 /// People by id, with names and addresses that are easily mistaken for patterns.
-const PEOPLE: [(&str, &str, &str); 7] = [
+const PEOPLE: [(&str, &str, &str); 9] = [
     ("u1", "Zoë", "anna@example.com"),
     ("u2", "anna", "first@example.com"),
     ("u3", "Anna_1", "s%t@example.com"),
@@ -23,6 +25,8 @@ const PEOPLE: [(&str, &str, &str); 7] = [
     ("u5", "100% sure", "a_b@example.com"),
     ("u6", "1000", "axb@example.com"),
     ("u7", "Éric", "last@example.com"),
+    ("u8", "ΟΔΥΣΣΕΥΣ", "Öl@example.com"),
+    ("u9", "Straße", "straße@example.com"),
 ];
 
 impl Scene {
@@ -50,15 +54,21 @@ impl Scene {
 impl Caller {
     /// The ids of the members of a list, read in pages of this size.
     async fn ids(&self, request: ListMembersRequest, page_size: i32) -> Vec<String> {
+        let pages = self.pages(request, page_size).await;
+        let full = |page: &Vec<String>| i32::try_from(page.len()).unwrap() == page_size;
+        assert!(pages[..pages.len() - 1].iter().all(full), "{pages:?}");
+        pages.concat()
+    }
+
+    async fn pages(&self, request: ListMembersRequest, page_size: i32) -> Vec<Vec<String>> {
         let mut request = ListMembersRequest { page_size, ..request };
-        let mut ids = Vec::new();
+        let mut pages = Vec::new();
         loop {
             let page = self.teams().list_members(request.clone()).await.done();
-            ids.extend(page.members.iter().map(|member| user_of(member).to_owned()));
+            pages.push(page.members.iter().map(|member| user_of(member).to_owned()).collect());
             if page.next_page_token.is_empty() {
-                return ids;
+                return pages;
             }
-            assert_eq!(i32::try_from(page.members.len()).unwrap(), page_size);
             request.page_token = page.next_page_token;
         }
     }
@@ -77,7 +87,8 @@ both! {
         for (search, expected) in [
             ("annab", "u4"), ("anna_", "u3"), ("a_", "u5"), ("%", ""), ("_", ""), ("100", "u5 u6"), ("100%", "u5"),
             ("s%", "u3"), ("S%T@EXAMPLE.COM", "u3"), ("zoË", "u1"), ("ÉR", "u7"), ("e", ""), ("nna", ""), ("example.com", ""),
-            ("'", ""), ("\\", ""), ("ada", "ada"),
+            ("'", ""), ("\\", ""), ("ada", "ada"), ("οδυσ", "u8"), ("ΟΔΥΣ", "u8"), ("Οδυς", "u8"), ("οδυσσευς", "u8"),
+            ("Öl@", "u8"), ("öl@", ""), ("STRASSE", "u9"), ("stras", "u9"), ("straße@", "u9"),
         ] {
             assert_eq!(found(search).await, expected, "{search}");
         }
@@ -88,6 +99,33 @@ both! {
         let renamed = roster_proto::v1::User { id: "u6".to_owned(), display_name: "Zed".to_owned(), ..Default::default() };
         s.service().edit(renamed, &["display_name"], "").await.done();
         assert_eq!((found("zed").await, found("1000").await), ("u6".to_owned(), String::new()));
+    }
+
+    async fn a_list_goes_on_behind_who_is_gone(db: Db) {
+        let s = Scene::with_people(db).await;
+        // As if they were deleted while the page was read.
+        let session = Session::open(&s.server.database.url).await;
+        session.run("UPDATE users SET delete_time = create_time WHERE id IN ('bob', 'u3', 'u4', 'u5')").await;
+        let left = ["ada", "carol", "u1", "u2", "u6", "u7", "u8", "u9"];
+        for size in [1, 2, 3, 5] {
+            assert_eq!(s.service().pages(s.all(), size).await.concat(), left, "in pages of {size}");
+            let by_name = ListMembersRequest { order_by: MemberOrder::DisplayName.into(), ..s.all() };
+            let mut by_name = s.service().pages(by_name, size).await.concat();
+            by_name.sort();
+            assert_eq!(by_name, left, "in pages of {size}");
+            let mut request = ListRosterRequest { team_id: s.team.clone(), page_size: size, ..Default::default() };
+            let mut entries = 0;
+            loop {
+                let page = s.service().teams().list_roster(request.clone()).await.done();
+                entries += page.entries.len();
+                if page.next_page_token.is_empty() {
+                    break;
+                }
+                request.page_token = page.next_page_token;
+            }
+            assert_eq!(entries, left.len(), "in pages of {size}");
+        }
+        session.close().await;
     }
 
     async fn members_are_filtered(db: Db) {
@@ -119,7 +157,7 @@ both! {
         let by = |order: MemberOrder| ListMembersRequest { order_by: order.into(), ..s.all() };
         let joined: Vec<&str> = ["ada", "bob", "carol"].into_iter().chain(PEOPLE.iter().map(|person| person.0)).collect();
         let own = ["ada", "bob", "carol"].map(|user| (user, user.to_owned(), format!("{user}@example.com")));
-        let people = PEOPLE.iter().map(|(user, name, email)| (*user, name.to_lowercase(), (*email).to_owned()));
+        let people = PEOPLE.iter().map(|(user, name, email)| (*user, fold(name), (*email).to_owned()));
         let people: Vec<(&str, String, String)> = own.into_iter().chain(people).collect();
         let sorted = |key: fn(&(&str, String, String)) -> String| {
             let mut people = people.clone();
