@@ -229,7 +229,11 @@ async fn grandfathered(work: &Work<'_>, before: &Team, after: &Team) -> Result<V
     let mut found = Vec::new();
     for rule in policy.tightened(&before.policy) {
         let count = match (rule, policy.max_members, policy.max_pending_invitations) {
-            (Rule::AllowedEmailDomains, ..) if policy.allowed_email_domains.as_slice().is_empty() => 0,
+            (Rule::AllowedEmailDomains | Rule::InvitedEmailDomains, ..)
+                if policy.allowed_email_domains.as_slice().is_empty() =>
+            {
+                0
+            }
             (Rule::AllowedEmailDomains, ..) => {
                 census::members_of_other_domains(tx, root, policy.allowed_email_domains.as_slice(), now).await?
             }
@@ -238,6 +242,13 @@ async fn grandfathered(work: &Work<'_>, before: &Team, after: &Team) -> Result<V
             (Rule::MaxMembers, None, _) | (Rule::MaxPendingInvitations, _, None) => 0,
             (Rule::ExclusiveMembership, ..) => census::people_in_several_teams(tx, root, now).await?,
             (Rule::AllowExternalMembers, ..) => census::external_members(tx, root, now).await?,
+            (Rule::InvitedEmailDomains, ..) => {
+                census::invitations_to_other_domains(tx, root, policy.allowed_email_domains.as_slice(), now).await?
+            }
+            (Rule::InvitedToSeveral, ..) => census::invitations_to_several_teams(tx, root, now).await?,
+            (Rule::InvitedOwners, ..) => {
+                invitations::pending_to_role(tx, after, &RoleId::owner(), now).await?.len() as u64
+            }
         };
         found.extend((count > 0).then_some((rule, count)));
     }

@@ -148,6 +148,12 @@ pub enum Rule {
     ExclusiveMembership,
     /// Whether people whose home is another tree can be members.
     AllowExternalMembers,
+    /// Which e-mail domains may join, for those who are invited.
+    InvitedEmailDomains,
+    /// Whether a person can be a member of one team only, for those who are invited to several.
+    InvitedToSeveral,
+    /// How many owners the tree has, for those who are invited to be one.
+    InvitedOwners,
 }
 
 impl PolicyPatch {
@@ -183,6 +189,9 @@ impl TeamPolicy {
             (Rule::MaxPendingInvitations, self.max_pending_invitations != before.max_pending_invitations),
             (Rule::ExclusiveMembership, self.exclusive_membership && !before.exclusive_membership),
             (Rule::AllowExternalMembers, !self.allow_external_members && before.allow_external_members),
+            (Rule::InvitedEmailDomains, self.allowed_email_domains != before.allowed_email_domains),
+            (Rule::InvitedToSeveral, self.exclusive_membership && !before.exclusive_membership),
+            (Rule::InvitedOwners, self.ownership == Ownership::Single && before.ownership == Ownership::Shared),
         ];
         rules.into_iter().filter_map(|(rule, changed)| changed.then_some(rule)).collect()
     }

@@ -58,6 +58,32 @@ pub async fn members_of_other_domains(
     Ok(members(root, now).filter(any.not()).count(source.connection()).await?)
 }
 
+/// How many open invitations there are to addresses of other domains than these.
+pub async fn invitations_to_other_domains(
+    source: &impl Source,
+    root: TeamId,
+    domains: &[String],
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    let of = |domain: &String| invitation::Column::Email.like(format!("%@{domain}"));
+    let any = domains.iter().map(of).fold(Condition::any(), Condition::add);
+    Ok(open(root, now).filter(any.not()).count(source.connection()).await?)
+}
+
+/// How many open invitations grant something in more than one team.
+pub async fn invitations_to_several_teams(source: &impl Source, root: TeamId, now: DateTime<Utc>) -> Result<u64> {
+    let ids = open(root, now).select_only().column(invitation::Column::Id).into_query();
+    let grants = invitation_grant::Entity::find().filter(invitation_grant::Column::InvitationId.in_subquery(ids));
+    groups(source, grants, invitation_grant::Column::InvitationId, 1).await
+}
+
+/// The open invitations of a tree.
+fn open(root: TeamId, now: DateTime<Utc>) -> Select<invitation::Entity> {
+    invitation::Entity::find()
+        .filter(invitation::Column::TeamId.in_subquery(teams(root)))
+        .filter(in_state(StateFilter::Pending, now))
+}
+
 fn members(root: TeamId, now: DateTime<Utc>) -> Select<membership::Entity> {
     membership::Entity::find().filter(membership::Column::TeamId.in_subquery(teams(root))).filter(not_over(now))
 }

@@ -194,6 +194,43 @@ both! {
         assert!(!external(&branch, "dan").await);
     }
 
+    async fn new_rules_say_what_is_at_odds_with_them(db: Db) {
+        let s = Scene::shared(db).await;
+        s.foreign_team().await;
+        let north = s.team_below("North").await;
+        s.service().add(&north, "carol", &["member"]).await.done();
+        s.service().add(&s.team, "eve", &["member"]).await.done();
+        s.invited("dan@other.example", &["owner"]).await;
+        let to_north = wire::Grant { team_id: north.clone(), role_ids: texts(&["member"]), permissions: Vec::new() };
+        s.invited_to("fay@example.com", vec![to_north]).await;
+        let odds = async |policy: TeamPolicy, path: &str| {
+            let told = s.rule(policy, path).await.done().grandfathered;
+            told.into_iter().map(|odd| (odd.count, odd.description)).collect::<Vec<_>>()
+        };
+        let told = |list: &[(i64, &str)]| list.iter().map(|(n, text)| (*n, (*text).to_owned())).collect::<Vec<_>>();
+        let domains = TeamPolicy { allowed_email_domains: texts(&["example.com"]), ..Default::default() };
+        let invited = "open invitations to other addresses, which cannot be accepted";
+        assert_eq!(odds(domains, "allowed_email_domains").await, told(&[(1, invited)]));
+        let domains = TeamPolicy { allowed_email_domains: texts(&["other.example"]), ..Default::default() };
+        let both = told(&[(5, "memberships of people with other addresses"), (1, invited)]);
+        assert_eq!(odds(domains, "allowed_email_domains").await, both);
+        assert_eq!(odds(TeamPolicy::default(), "allowed_email_domains").await, told(&[]));
+        let seats = TeamPolicy { max_members: 3, ..Default::default() };
+        assert_eq!(odds(seats, "max_members").await, told(&[(1, "teams with more members")]));
+        let pending = TeamPolicy { max_pending_invitations: 1, ..Default::default() };
+        assert_eq!(odds(pending, "max_pending_invitations").await, told(&[(1, "teams with more open invitations")]));
+        let exclusive = TeamPolicy { exclusive_membership: true, ..Default::default() };
+        let several = "open invitations to several teams, which cannot be accepted";
+        let both = told(&[(1, "people who are members of several teams"), (1, several)]);
+        assert_eq!(odds(exclusive, "exclusive_membership").await, both);
+        let home = TeamPolicy { allow_external_members: Some(false), ..Default::default() };
+        assert_eq!(odds(home, "allow_external_members").await, told(&[(1, "external memberships")]));
+        let single = TeamPolicy { ownership: Ownership::SingleOwner.into(), ..Default::default() };
+        let owners = "open invitations to become an owner, which cannot be accepted";
+        assert_eq!(odds(single, "ownership").await, told(&[(1, owners)]));
+        s.check().await;
+    }
+
     async fn people_from_elsewhere_are_let_in_by_rule(db: Db) {
         let s = Scene::new(db).await;
         s.foreign_team().await;

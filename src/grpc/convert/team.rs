@@ -91,6 +91,13 @@ pub(in crate::grpc) fn grandfathered((rule, count): (Rule, u64)) -> wire::Grandf
         Rule::MaxPendingInvitations => ("policy.max_pending_invitations", "teams with more open invitations"),
         Rule::ExclusiveMembership => ("policy.exclusive_membership", "people who are members of several teams"),
         Rule::AllowExternalMembers => ("policy.allow_external_members", "external memberships"),
+        Rule::InvitedEmailDomains => {
+            ("policy.allowed_email_domains", "open invitations to other addresses, which cannot be accepted")
+        }
+        Rule::InvitedToSeveral => {
+            ("policy.exclusive_membership", "open invitations to several teams, which cannot be accepted")
+        }
+        Rule::InvitedOwners => ("policy.ownership", "open invitations to become an owner, which cannot be accepted"),
     };
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     wire::Grandfathered { field: field.to_owned(), count, description: description.to_owned() }
