@@ -61,10 +61,7 @@ impl Addressees {
     ) -> Result<Vec<std::result::Result<(), Broken>>> {
         // What is open already has its room, in each of its teams.
         let has_room = again.is_some_and(|again| again.check_open(work.now).is_ok());
-        let mut rooms = Rooms::default();
-        for team in teams.iter().filter(|_| !has_room) {
-            rooms.0.push(Room::of(work, team).await?);
-        }
+        let mut rooms = if has_room { Rooms::default() } else { Rooms::of(work, teams).await? };
         Ok(emails.iter().map(|email| self.check(teams, email).and_then(|()| rooms.take(self, email))).collect())
     }
 
@@ -129,6 +126,14 @@ impl Room {
 }
 
 impl Rooms {
+    async fn of(work: &Work<'_>, teams: &[&Team]) -> Result<Self> {
+        let mut rooms = Vec::new();
+        for team in teams {
+            rooms.push(Room::of(work, team).await?);
+        }
+        Ok(Self(rooms))
+    }
+
     /// One place in each team, or none in any.
     fn take(&mut self, addressees: &Addressees, email: &Email) -> std::result::Result<(), Broken> {
         for room in &self.0 {
@@ -155,8 +160,6 @@ pub(super) async fn check_added(
     let (all, added): (Vec<&Team>, Vec<&Team>) = (kept.iter().chain(added).collect(), added.iter().collect());
     let addressees = Addressees::find(work, &all, emails, Some(invitation.id)).await?;
     addressees.check(&all, &invitation.email)?;
-    for verdict in addressees.judge(work, &added, emails, None).await? {
-        verdict?;
-    }
-    Ok(())
+    // In the teams that it keeps it has its room.
+    Ok(Rooms::of(work, &added).await?.take(&addressees, &invitation.email)?)
 }
