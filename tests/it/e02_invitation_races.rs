@@ -92,6 +92,7 @@ impl Lane {
                 owner: owner.clone(),
                 inviter: inviter.clone(),
                 newcomer: rand::random_ratio(1, 3),
+                ends: rand::random_ratio(1, 3),
             };
             let case = self.set_up(case).await;
             races.push(self.race(case, &services).await);
@@ -115,8 +116,7 @@ impl Lane {
         let request = case.offer(rand::random(), "");
         let id = inviter.invitations().create_invitation(request).await.done().invitation.unwrap().id;
         let token = self.service.token(&case.root, &id).await;
-        if rand::random_ratio(1, 3) {
-            // It runs out in the midst of the race, or before, as time goes on in the other lanes.
+        if case.ends {
             let end = self.clock.now() + TimeDelta::milliseconds(2);
             let _ = inviter.end_invitation_at(&case.root, &id, end).await;
         }
@@ -128,6 +128,10 @@ impl Lane {
             let (case, clock, what) = (case.clone(), self.clock.clone(), Move::any());
             let request_id = format!("{}-{n}-{what:?}", case.name);
             async move {
+                // The invitation runs out with the call in the middle, if it has not before as others let time pass.
+                if case.ends && n == CALLS / 2 {
+                    clock.advance(TimeDelta::milliseconds(2));
+                }
                 let result = case.make(what, service, clock, request_id.clone()).await;
                 Call { what, request_id, result }
             }

@@ -30,6 +30,8 @@ pub struct Case {
     pub person: String,
     /// Whether nobody knows the invited person before they accept.
     pub newcomer: bool,
+    /// Whether it runs out in the midst of it.
+    pub ends: bool,
 }
 
 /// One thing that is done.
