@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 
 /// The databases to measure: a name for people and a URL, of SQLite in a folder and of the PostgreSQL that the
 /// environment names.
-pub fn databases(folder: &Path) -> Vec<(&'static str, String)> {
+pub(crate) fn databases(folder: &Path) -> Vec<(&'static str, String)> {
     let mut found = vec![("SQLite", format!("sqlite://{}", folder.join("roster.db").display()))];
     match std::env::var("ROSTER_TEST_POSTGRES_URL") {
         Ok(url) => found.push(("PostgreSQL", url)),
@@ -28,7 +28,7 @@ pub fn databases(folder: &Path) -> Vec<(&'static str, String)> {
 }
 
 /// A server on a database, with whatever else it keeps in a folder, and a connection to it.
-pub async fn serve(url: &str, folder: &Path) -> (Running, Channel) {
+pub(crate) async fn serve(url: &str, folder: &Path) -> (Running, Channel) {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
     config.data_dir = folder.to_owned();
@@ -40,7 +40,7 @@ pub async fn serve(url: &str, folder: &Path) -> (Running, Channel) {
 }
 
 /// Records a person, under an id that no other benchmark on the same database has.
-pub async fn create_owner(channel: &Channel) -> String {
+pub(crate) async fn create_owner(channel: &Channel) -> String {
     let user_id = format!("owner-{}", std::process::id());
     let email = format!("{user_id}@example.com");
     let owner = CreateUserRequest { user_id: user_id.clone(), email, ..Default::default() };
@@ -49,21 +49,21 @@ pub async fn create_owner(channel: &Channel) -> String {
 }
 
 /// Creates a team and gives its id.
-pub async fn create_team(channel: &Channel, owner: &str) -> String {
+pub(crate) async fn create_team(channel: &Channel, owner: &str) -> String {
     let request = CreateTeamRequest { name: "Large".to_owned(), owner_user_id: owner.to_owned(), ..Default::default() };
     let created = TeamServiceClient::new(channel.clone()).create_team(request).await.unwrap().into_inner();
     created.team.unwrap().id
 }
 
 /// How long it takes.
-pub async fn time(work: impl Future<Output = ()>) -> Duration {
+pub(crate) async fn time(work: impl Future<Output = ()>) -> Duration {
     let begun = Instant::now();
     work.await;
     begun.elapsed()
 }
 
 /// The one in the middle.
-pub fn median(mut times: Vec<Duration>) -> Duration {
+pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
