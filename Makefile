@@ -21,7 +21,7 @@ torture: setup ## Run the stress tests at full length; CASES=e05 for one of them
 	ROSTER_TORTURE=1 tools/with-servers cargo test --test it -- $(CASES) --nocapture --test-threads=1
 
 bench: setup ## Measure what calls cost, as ratios, on SQLite and on a private PostgreSQL
-	ROSTER_SERVERS_FSYNC=on tools/with-servers cargo bench --bench paging
+	ROSTER_SERVERS_FSYNC=on tools/with-servers cargo bench --bench batch --bench paging
 
 lint: setup ## Check formatting, lints, documentation, API definitions and dependencies
 	tools/setup deny

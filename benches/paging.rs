@@ -5,15 +5,15 @@
 //! is what counts.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark that cannot go on has failed")]
 
+mod support;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use roster::{
-    app::App,
-    config::Config,
     domain::{
         Email, Member, RoleId, TeamId, User, UserId, Version,
         member::{Source, State},
@@ -21,13 +21,9 @@ use roster::{
         text::DisplayName,
         user::Profile,
     },
-    env::Env,
     repository::{Database, database::Options, members, schema, users},
 };
-use roster_proto::v1::{
-    CreateTeamRequest, CreateUserRequest, ListMembersRequest, MemberOrder, team_service_client::TeamServiceClient,
-    user_service_client::UserServiceClient,
-};
+use roster_proto::v1::{ListMembersRequest, MemberOrder, team_service_client::TeamServiceClient};
 use tonic::transport::Channel;
 
 /// How often each page is asked for.
@@ -40,52 +36,33 @@ async fn main() {
     let count: usize = std::env::var("ROSTER_BENCH_MEMBERS").map_or(100_000, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     println!("pages of {PAGE} of {count} members, first against last, medians of {ROUNDS}");
-    measure("SQLite", &format!("sqlite://{}", folder.path().join("roster.db").display()), folder.path(), count).await;
-    match std::env::var("ROSTER_TEST_POSTGRES_URL") {
-        Ok(url) => measure("PostgreSQL", &url, folder.path(), count).await,
-        Err(_) => println!("PostgreSQL: not measured, for ROSTER_TEST_POSTGRES_URL is not set"),
+    for (name, url) in support::databases(folder.path()) {
+        measure(name, &url, folder.path(), count).await;
     }
 }
 
 async fn measure(name: &str, url: &str, folder: &Path, count: usize) {
-    let mut config = Config::default();
-    config.server.listen = "127.0.0.1:0".parse().unwrap();
-    config.data_dir = folder.to_owned();
-    config.mail.file.folder = folder.join("mail");
-    config.database.url = url.parse().unwrap();
     // The team is made through the API, and its members behind the server's back: it reads nothing ahead.
-    let running = App::start(config.clone(), Env::system()).await.unwrap();
-    let channel = Channel::from_shared(format!("http://{}", running.local_addr())).unwrap().connect().await.unwrap();
-    let team = create_team(channel).await;
+    let (running, channel) = support::serve(url, folder).await;
+    let team = support::create_team(&channel, &support::create_owner(&channel).await).await;
     running.shutdown().await.unwrap();
     fill(url, team.parse().unwrap(), count).await;
 
-    let running = App::start(config, Env::system()).await.unwrap();
-    let channel = Channel::from_shared(format!("http://{}", running.local_addr())).unwrap().connect().await.unwrap();
+    let (running, channel) = support::serve(url, folder).await;
     let mut client = TeamServiceClient::new(channel);
     for order in [MemberOrder::JoinTime, MemberOrder::JoinTimeDesc, MemberOrder::DisplayName, MemberOrder::Email] {
         let first = page(&team, order, "");
         let last = page(&team, order, &last_token(&mut client, &team, order).await);
         let (mut at_first, mut at_last) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            at_first.push(time(&mut client, &first).await);
-            at_last.push(time(&mut client, &last).await);
+            at_first.push(support::time(list(&mut client, &first)).await);
+            at_last.push(support::time(list(&mut client, &last)).await);
         }
-        let (first, last) = (median(at_first), median(at_last));
+        let (first, last) = (support::median(at_first), support::median(at_last));
         let ratio = last.as_secs_f64() / first.as_secs_f64();
         println!("{name:10} {:30} first {first:>9.1?}  last {last:>9.1?}  ratio {ratio:.2}", order.as_str_name());
     }
     running.shutdown().await.unwrap();
-}
-
-async fn create_team(channel: Channel) -> String {
-    let owner =
-        CreateUserRequest { user_id: "owner".to_owned(), email: "owner@example.com".to_owned(), ..Default::default() };
-    UserServiceClient::new(channel.clone()).create_user(owner).await.unwrap();
-    let request =
-        CreateTeamRequest { name: "Large".to_owned(), owner_user_id: "owner".to_owned(), ..Default::default() };
-    let created = TeamServiceClient::new(channel).create_team(request).await.unwrap().into_inner();
-    created.team.unwrap().id
 }
 
 /// Adds members as fast as the repository takes them, with names and addresses in no order.
@@ -165,14 +142,7 @@ async fn last_token(client: &mut TeamServiceClient<Channel>, team: &str, order: 
     tokens.into_iter().rev().nth(1).unwrap()
 }
 
-async fn time(client: &mut TeamServiceClient<Channel>, request: &ListMembersRequest) -> Duration {
-    let begun = Instant::now();
+async fn list(client: &mut TeamServiceClient<Channel>, request: &ListMembersRequest) {
     let answer = client.list_members(request.clone()).await.unwrap().into_inner();
     assert_eq!(answer.members.len(), usize::try_from(PAGE).unwrap());
-    begun.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

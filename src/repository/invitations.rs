@@ -161,7 +161,8 @@ impl TryFrom<Model> for Invitation {
             }
             "DECLINED" => State::Declined { at: closed()? },
             "CANCELED" => State::Canceled { at: closed()? },
-            EXPIRED => State::Expired,
+            // Off the list, nobody can send it again: to whoever holds its link it was taken back.
+            EXPIRED => row.delete_time.map_or(State::Expired, |at| State::Canceled { at }),
             word => return Err(at.corrupt("state", &format_args!("unknown word {word:?}"))),
         };
         Ok(Self {

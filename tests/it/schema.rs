@@ -1,7 +1,7 @@
 //! The schema: the same in both databases, reversible, made by one migrator at a time, and itself the guard of what must
 //! never be there twice or without what it refers to.
 
-mod catalog;
+pub mod catalog;
 mod rows;
 
 use std::{process::Command, time::Duration};

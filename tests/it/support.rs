@@ -3,6 +3,7 @@
 pub mod acts;
 pub mod caller;
 pub mod clock;
+pub mod collector;
 pub mod database;
 pub mod log;
 pub mod outcome;

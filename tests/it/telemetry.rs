@@ -1,26 +1,17 @@
 //! What the running program tells its operators: the log of calls and failures, and traces.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
-    },
     common::v1::{KeyValue, any_value::Value},
-    trace::v1::{ResourceSpans, Span},
-};
-use roster_proto::v1::{
-    AcceptInvitationRequest, NewUser,
-    accept_invitation_request::{Accepter, Invitation as Named},
+    trace::v1::Span,
 };
 use serde_json::Value as Json;
-use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Code, Request, Response, Status, async_trait, transport::Server};
+use tonic::Code;
 
 use crate::support::{
     Outcome as _,
+    collector::Collector,
     process::{Served, steady_port},
     scene::{create_team, create_user},
     server::eventually,
@@ -69,63 +60,6 @@ async fn the_log_has_a_line_for_a_call_and_the_cause_of_a_failure() {
     assert_eq!((&told[1]["message"], &told[1]["reason"]), (&"served".into(), &"INTERNAL".into()));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_is_kept_nowhere_but_in_its_mail() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut served = Served::start(folder.path(), &[("ROSTER_TELEMETRY__LOG_FILTER", "trace")]).await;
-    let service = served.caller();
-    create_user(&service, "ada").await;
-    let team = create_team(&service, "Acme", "ada").await;
-    let invitation = service.invite(&team, "bob@example.com", &["member"]).await.done().invitation.unwrap();
-    let token = service.token(&team, &invitation.id).await;
-    let mail = eventually("the mail", async || {
-        let mut entries = std::fs::read_dir(folder.path().join("data/mail")).ok()?.map(|entry| entry.unwrap().path());
-        entries.find(|path| path.extension().is_some_and(|extension| extension == "eml"))
-    })
-    .await;
-    let accept = AcceptInvitationRequest {
-        invitation: Some(Named::Token(token.clone())),
-        accepter: Some(Accepter::NewUser(NewUser::default())),
-        request_id: "once".to_owned(),
-        ..Default::default()
-    };
-    service.invitations().accept_invitation(accept).await.done();
-    let damaged =
-        AcceptInvitationRequest { invitation: Some(Named::Token(token[1..].to_owned())), ..Default::default() };
-    service.invitations().accept_invitation(damaged).await.refused(Code::InvalidArgument, "INVALID_FIELD");
-    served.process.signal("TERM");
-    served.process.end().await;
-
-    // Its end alone would do to accept.
-    let secret = &token[token.len() - 40..];
-    assert!(std::fs::read_to_string(mail).unwrap().contains(secret));
-    let lines = served.process.lines();
-    assert!(lines.iter().any(|line| line.contains("AcceptInvitation")), "{lines:#?}");
-    assert!(!lines.iter().any(|line| line.contains(secret)), "{lines:#?}");
-    for entry in std::fs::read_dir(folder.path().join("data")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            let content = std::fs::read(&path).unwrap();
-            assert!(!content.windows(secret.len()).any(|window| window == secret.as_bytes()), "{}", path.display());
-        }
-    }
-}
-
-/// A collector of traces.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ResourceSpans>>>);
-
-#[async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().await.extend(request.into_inner().resource_spans);
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
-
 fn text<'a>(attributes: &'a [KeyValue], key: &str) -> &'a str {
     let found =
         attributes.iter().find(|attribute| attribute.key == key).unwrap_or_else(|| panic!("no {key}: {attributes:#?}"));
@@ -137,16 +71,12 @@ fn text<'a>(attributes: &'a [KeyValue], key: &str) -> &'a str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn traces_arrive_at_a_collector() {
-    let collector = Collector::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let mut tasks = JoinSet::new();
-    let server = Server::builder().add_service(TraceServiceServer::new(collector.clone()));
-    tasks.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-
+    let collector = Collector::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        [("ROSTER_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("ROSTER_TELEMETRY__SERVICE_NAME", "members")];
+    let settings = [
+        ("ROSTER_TELEMETRY__OTLP_ENDPOINT", collector.endpoint.as_str()),
+        ("ROSTER_TELEMETRY__SERVICE_NAME", "members"),
+    ];
     let mut roster = Served::start(folder.path(), &settings).await;
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let caller = roster.caller().saying("traceparent", &format!("00-{trace}-{parent}-01"));
@@ -156,7 +86,7 @@ async fn traces_arrive_at_a_collector() {
     roster.process.signal("TERM");
     assert!(roster.process.end().await.success());
 
-    let received = collector.0.lock().await;
+    let received = collector.received().await;
     for resource in received.iter() {
         assert_eq!(text(&resource.resource.as_ref().unwrap().attributes, "service.name"), "members");
     }

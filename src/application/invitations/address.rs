@@ -160,5 +160,6 @@ pub(super) async fn check_added(
     let (all, added): (Vec<&Team>, Vec<&Team>) = (kept.iter().chain(added).collect(), added.iter().collect());
     let addressees = Addressees::find(work, &all, emails, Some(invitation.id)).await?;
     addressees.check(&all, &invitation.email)?;
+    // In the teams that it keeps it has its room.
     Ok(Rooms::of(work, &added).await?.take(&addressees, &invitation.email)?)
 }
