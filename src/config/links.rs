@@ -15,6 +15,7 @@ use url::Url;
 use super::auth::from_hex;
 use super::error::Problems;
 use super::text::{self, InvalidText, MASK};
+use super::web::WebUrl;
 
 /// Invitation links.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -50,11 +51,14 @@ impl Links {
     }
 }
 
-/// The page that accepts invitations: an absolute `http` or `https` URL.
+/// The page that accepts invitations: a [`WebUrl`], short enough for a link that can stand in a mail as well.
 #[derive(Debug, Clone)]
 pub struct AcceptUrl(Url);
 
 impl AcceptUrl {
+    /// The longest address in octets: less than any other page's by what a token takes.
+    const MAX: usize = 800;
+
     /// The address.
     pub fn as_url(&self) -> &Url {
         &self.0
@@ -72,13 +76,13 @@ impl FromStr for AcceptUrl {
     type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let expected = InvalidText("expected an absolute http:// or https:// URL");
-        let url = Url::parse(text).map_err(|_| expected.clone())?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(expected);
+        let page: WebUrl = text.parse()?;
+        let url = Url::parse(page.as_str()).map_err(|_| InvalidText("expected a URL"))?;
+        if url.as_str().len() > Self::MAX {
+            return Err(InvalidText("must have at most 800 characters"));
         }
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(InvalidText("must have neither user, password nor fragment"));
+        if url.fragment().is_some() {
+            return Err(InvalidText("must have no fragment"));
         }
         if url.query_pairs().any(|(name, _)| name == "token") {
             return Err(InvalidText("must not have the parameter \"token\", which is added to it"));
@@ -148,6 +152,30 @@ mod tests {
         {
             assert!(url.parse::<AcceptUrl>().is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn refuses_urls_whose_links_no_mail_can_hold() {
+        for sign in "\"'<>\\^`{|}".chars() {
+            // Whatever is accepted is accepted in the form in which it stands in mails.
+            for url in [format!("https://h/a{sign}b"), format!("https://h/?a={sign}b")] {
+                let accepted = url.parse::<AcceptUrl>().map(|url| url.to_string()).unwrap_or_default();
+                assert!(!accepted.contains(sign), "{url} became {accepted}");
+            }
+        }
+        for url in ["https://h/it's", "https://h/a|b"] {
+            assert!(url.parse::<AcceptUrl>().is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_longest_url_makes_a_link_that_a_mail_can_hold() {
+        let url = |length: usize| format!("https://h/{}", "x".repeat(length - "https://h/".len()));
+        assert!(url(AcceptUrl::MAX + 1).parse::<AcceptUrl>().is_err());
+        let longest: AcceptUrl = url(AcceptUrl::MAX).parse().unwrap();
+        // A token has 71 characters.
+        let link = format!("{longest}?token={}", "x".repeat(80));
+        assert!(link.parse::<WebUrl>().is_ok(), "{link}");
     }
 
     #[test]

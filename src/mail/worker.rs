@@ -84,8 +84,7 @@ impl Worker {
     async fn run(self, mut head: watch::Receiver<i64>, stop: CancellationToken) {
         let mut sending = FuturesUnordered::new();
         while !stop.is_cancelled() {
-            let free = CONCURRENCY - sending.len();
-            match self.take(free).await {
+            match self.take_beside(&mut sending).await {
                 Ok(mails) => sending.extend(mails.into_iter().map(|mail| self.send(mail))),
                 Err(error) => tracing::warn!(%error, "mails cannot be taken; trying again"),
             }
@@ -100,6 +99,19 @@ impl Worker {
         }
         // What was taken is sent and recorded.
         while sending.next().await.is_some() {}
+    }
+
+    /// Takes as many mails as there is room for, while those that are being sent go on. They must: one of them may hold the
+    /// connection that the taking waits for, and SQLite has but one to write with.
+    async fn take_beside(&self, sending: &mut FuturesUnordered<impl Future<Output = ()>>) -> Result<Vec<Mail>> {
+        let taking = self.take(CONCURRENCY - sending.len());
+        tokio::pin!(taking);
+        loop {
+            tokio::select! {
+                taken = &mut taking => return taken,
+                Some(()) = sending.next() => {}
+            }
+        }
     }
 
     /// Takes mails that are due, for twice as long as a try may take.

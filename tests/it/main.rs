@@ -35,6 +35,7 @@ mod e17_foreign_ids;
 mod e18_grants;
 mod e19_tokens;
 mod e22_hostile_text;
+mod e23_mail_storm;
 mod e25_addresses;
 mod grpcurl;
 mod invitation_limits;
