@@ -1,7 +1,7 @@
 //! What an invitation costs in a batch, against one that comes by itself: `make bench`.
 //!
-//! A real server invites 1,000 addresses (`ROSTER_BENCH_INVITATIONS`): by one call of BatchCreateInvitations, by as many
-//! calls of CreateInvitation one after the other, and by as many with eight of them in flight. The three take turns, each
+//! A real server invites 1,000 addresses (`ROSTER_BENCH_INVITATIONS`): by one call of `BatchCreateInvitations`, by as many
+//! calls of `CreateInvitation` one after the other, and by as many with eight of them in flight. The three take turns, each
 //! in a team of its own, so that whatever else the machine does falls on all of them, and the ratios of their medians are
 //! what counts. The links are handed over by hand: sending mails would go on while the next call is measured.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark that cannot go on has failed")]

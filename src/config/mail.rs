@@ -125,7 +125,7 @@ impl Default for Mail {
             default_locale: "en".to_owned(),
             poll_interval: Duration::from_secs(1),
             max_attempts: 10,
-            attempt_timeout: Duration::from_secs(60),
+            attempt_timeout: Duration::from_mins(1),
             file: MailFile::default(),
             smtp: Smtp::default(),
         }

@@ -87,6 +87,7 @@ pub enum ProfileEditing {
 /// A tree's rules. They bind from the moment they are set; who is in already stays in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "rules that have nothing to do with each other, each on or off")]
 pub struct TeamPolicy {
     /// How long invitations stay open.
     pub invitation_ttl: InvitationTtl,

@@ -173,11 +173,11 @@ both! {
         let hour = TimeDelta::hours(1);
         let expired = |role: &str| (AccessReason::Expired, role.to_owned(), s.team.clone());
         let not = |reason| (reason, String::new(), String::new());
-        let end = Some(stamp(s.after(hour)));
-        let ends = AddMemberRequest { role_ids: texts(&["admin"]), permissions: texts(&["a.b"]), expire_time: end, ..Default::default() };
+        let end = stamp(s.after(hour));
+        let ends = AddMemberRequest { role_ids: texts(&["admin"]), permissions: texts(&["a.b"]), expire_time: Some(end), ..Default::default() };
         s.service().add_with(&s.team, "eve", ends).await.done();
         let roles = AddMemberRequest {
-            role_ids: texts(&["admin", "member"]), role_expire_times: [("admin".to_owned(), end.unwrap())].into(), ..Default::default()
+            role_ids: texts(&["admin", "member"]), role_expire_times: [("admin".to_owned(), end)].into(), ..Default::default()
         };
         create_user(&s.service(), "dan").await;
         s.service().add_with(&s.team, "dan", roles).await.done();

@@ -28,10 +28,10 @@ pub(in crate::application) async fn request_renewal(
 
 /// Who answers for the invitation, if they may still send it; otherwise the owner of the tree who has been one longest.
 async fn recipient(work: &Work<'_>, team: &Team, invitation: &Invitation) -> Result<Option<UserId>> {
-    if let Some(inviter) = &invitation.inviter {
-        if work.standing().is_vouched_for(invitation).await? {
-            return Ok(Some(inviter.clone()));
-        }
+    if let Some(inviter) = &invitation.inviter
+        && work.standing().is_vouched_for(invitation).await?
+    {
+        return Ok(Some(inviter.clone()));
     }
     Ok(members::owner(work.tx, team.root(), work.now).await?.map(|owner| owner.user_id))
 }

@@ -230,13 +230,11 @@ pub(super) async fn report_delivery(
         text => v.field("delivery_id", text.parse().map_err(|_| "must be a UUID")).map(Some),
     };
     let outcome = invitation::outcome(&mut v, request.state, &request.error);
-    let attempts = match u32::try_from(request.attempts) {
-        Ok(attempts @ 0..=1000) => Some(attempts.max(1)),
-        _ => {
-            v.add("attempts", "must be between 0 and 1,000");
-            None
-        }
-    };
+    let attempts = u32::try_from(request.attempts).ok().filter(|attempts| *attempts <= 1000);
+    if attempts.is_none() {
+        v.add("attempts", "must be between 0 and 1,000");
+    }
+    let attempts = attempts.map(|attempts| attempts.max(1));
     let (team, invitation, mail, outcome, attempts) = v.all((team, id, mail, outcome, attempts))?;
     let written = api.store.write(cx, options, ReportDelivery { team, invitation, mail, attempts, outcome }).await?;
     let (invitation, revision) = answer(api, &written);
