@@ -216,6 +216,10 @@ both! {
         let mut tally = Tally::default();
         storm::at_once(writers).await.into_iter().for_each(|writer| tally.merge(writer));
         let written = started.elapsed();
+        if db == Db::Postgres {
+            // From here on nothing is to be held up or undone any more.
+            session.run("DROP TRIGGER hold_up ON events").await;
+        }
         let log = Log::read(&service).await;
         end.send(Some(log.events.len())).unwrap();
         let seen = readers.join_all().await;
