@@ -169,7 +169,7 @@ impl Invitation {
             Err(closed) => return Err(closed),
         }
         let recent =
-            self.renewal_request_time.is_some_and(|last| last > self.expire_time && now < last + RENEWAL_PAUSE);
+            self.renewal_request_time.is_some_and(|last| last >= self.expire_time && now < last + RENEWAL_PAUSE);
         Ok((!recent).then_some(Self { renewal_request_time: Some(now), ..self }))
     }
 }

@@ -62,15 +62,15 @@ fn broken_rules() {
     FailedPrecondition ALREADY_OWNER {} PreconditionFailure
     AlreadyExists ALREADY_MEMBER {} ResourceInfo
     AlreadyExists INVITATION_PENDING {"invitation": "00000000-0000-0000-0000-000000000000"} ResourceInfo
-    FailedPrecondition INVITATION_EXPIRED {} PreconditionFailure
-    FailedPrecondition INVITATION_CANCELED {} PreconditionFailure
-    FailedPrecondition INVITATION_DECLINED {} PreconditionFailure
-    FailedPrecondition INVITATION_ACCEPTED {} PreconditionFailure
-    FailedPrecondition EMAIL_MISMATCH {"masked_email": "a***@example.com"} PreconditionFailure
-    FailedPrecondition INVITER_NO_LONGER_ALLOWED {} PreconditionFailure
-    FailedPrecondition ROLE_GONE {"role": "admin"} PreconditionFailure
-    FailedPrecondition DOMAIN_NOT_ALLOWED {"domain": "example.com"} PreconditionFailure
-    ResourceExhausted SEATS_EXHAUSTED {"limit": "5"} QuotaFailure
+    FailedPrecondition INVITATION_EXPIRED {"hint": "ask for a new invitation with RequestNewInvitation"} PreconditionFailure
+    FailedPrecondition INVITATION_CANCELED {"hint": "ask whoever invited to send another invitation"} PreconditionFailure
+    FailedPrecondition INVITATION_DECLINED {"hint": "ask whoever invited to send another invitation"} PreconditionFailure
+    FailedPrecondition INVITATION_ACCEPTED {"hint": "the invitation was used; log in"} PreconditionFailure
+    FailedPrecondition EMAIL_MISMATCH {"hint": "log in with the invited address, or ask whoever invited to invite yours", "masked_email": "a***@example.com"} PreconditionFailure
+    FailedPrecondition INVITER_NO_LONGER_ALLOWED {"hint": "ask an owner or admin of the team to send another invitation"} PreconditionFailure
+    FailedPrecondition ROLE_GONE {"hint": "ask an owner or admin of the team to send another invitation", "role": "admin"} PreconditionFailure
+    FailedPrecondition DOMAIN_NOT_ALLOWED {"domain": "example.com", "hint": "ask an owner of the team to admit the domain, or to invite another address"} PreconditionFailure
+    ResourceExhausted SEATS_EXHAUSTED {"hint": "ask an owner of the team for a seat; an open invitation stays open meanwhile", "limit": "5"} QuotaFailure
     ResourceExhausted PENDING_INVITATIONS_EXHAUSTED {"limit": "7"} QuotaFailure
     "#);
 }
