@@ -6,7 +6,7 @@
 TOOLS := $(or $(ROSTER_TOOLS_DIR),.tools)
 
 # The stress tests carry their case's number in their name: e01_…, e11_….
-CASES ?= e0 e1
+CASES ?= e0 e1 e2
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

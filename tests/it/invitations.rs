@@ -1,7 +1,7 @@
 //! Invitations: every RPC of theirs, each refusal with its reason, and what becomes of them when other things change.
 
 mod answers;
-mod batch;
+pub mod batch;
 mod changes;
 mod outside;
 mod several;

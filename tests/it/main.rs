@@ -32,6 +32,7 @@ mod e16_matrix;
 mod e17_foreign_ids;
 mod e18_grants;
 mod e22_hostile_text;
+mod e23_mail_storm;
 mod e25_addresses;
 mod grpcurl;
 mod invitation_limits;

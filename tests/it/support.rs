@@ -15,6 +15,7 @@ pub mod rpc;
 pub mod scene;
 pub mod server;
 pub mod session;
+pub mod sink;
 pub mod storm;
 pub mod write;
 

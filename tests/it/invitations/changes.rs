@@ -25,7 +25,7 @@ impl Scene {
 }
 
 impl Caller {
-    async fn delete_invitation(
+    pub async fn delete_invitation(
         &self,
         team: &str,
         id: &str,

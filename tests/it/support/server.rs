@@ -133,13 +133,18 @@ async fn run(config: Config, env: Env) -> (Running, Channel) {
 }
 
 /// Asks until there is an answer; for what happens in the background. Fails after 20 seconds.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(std::time::Duration::from_secs(20), what, ask).await
+}
+
+/// The same for what takes longer.
+pub async fn within<T>(limit: std::time::Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + limit;
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{what}: not within 20 seconds");
+        assert!(tokio::time::Instant::now() < deadline, "{what}: not within {limit:?}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
