@@ -196,7 +196,17 @@ impl Storm {
     }
 
     async fn wait_for(&self, count: usize) {
-        within(LONG, &format!("{count} mails"), async || self.sink.has(count).then_some(())).await;
+        within(LONG, &format!("{count} mails"), async || {
+            let waiting = self.waiting().await;
+            assert!(waiting > 0 || self.sink.has(count), "lost: nothing waits, and {count} mails have not come");
+            self.sink.has(count).then_some(())
+        })
+        .await;
+    }
+
+    /// How many mails wait to be sent.
+    async fn waiting(&self) -> i64 {
+        self.session.value("SELECT count(*) FROM mails").await
     }
 
     /// Kills the program.
@@ -236,8 +246,7 @@ impl Storm {
     async fn calm(&mut self) -> Served {
         self.crash(&[]).await;
         let served = self.start().await;
-        let waiting = "SELECT count(*) FROM mails";
-        within(LONG, "all is sent", async || (self.session.value::<i64>(waiting).await == 0).then_some(())).await;
+        within(LONG, "all is sent", async || (self.waiting().await == 0).then_some(())).await;
         served
     }
 
