@@ -143,7 +143,7 @@ impl Command for UpdateRole {
         }
         let holders = holders(work, &before.id).await?;
         let invited = invitations::pending_to_role(work.tx, &team, &before.id, work.now).await?;
-        check_gain(allowed.authority(), Some(&before), &wanted, is_below(&team, &holders, &invited))?;
+        check_gain(allowed.authority(), Some(&before), &wanted, is_below(&team, &before.id, &holders, &invited))?;
         if (&wanted.permissions, wanted.reaches_descendants) != (&before.permissions, before.reaches_descendants) {
             check_not_own(allowed.authority(), &holders)?;
         }
@@ -191,7 +191,7 @@ impl Command for DeleteRole {
         match &self.replacement {
             Some(replacement) => {
                 check_not_own(allowed.authority(), &holders)?;
-                let below = is_below(&team, &holders, &invited);
+                let below = is_below(&team, &role.id, &holders, &invited);
                 self.check_replacement(work, &team, allowed.authority(), replacement, below).await?;
                 self.replace(work, replacement, holders, invited).await?;
             }
@@ -242,6 +242,7 @@ impl DeleteRole {
         holders: Vec<Member>,
         invited: Vec<Invitation>,
     ) -> Result<()> {
+        let mut offered = Vec::new();
         for before in invited {
             let mut after = before.clone();
             for offer in after.grants.values_mut() {
@@ -249,10 +250,10 @@ impl DeleteRole {
                     offer.roles.insert(replacement.clone());
                 }
             }
-            let (change, cause) = (InvitationChange::Updated, Cause::Role);
-            let after = consequence::change_invitation(work, change, cause, before, after).await?;
-            consequence::of_doubt(work, vec![after], cause).await?;
+            let change = InvitationChange::Updated;
+            offered.push(consequence::change_invitation(work, change, Cause::Role, before, after).await?);
         }
+        let mut former = Vec::new();
         for before in holders {
             let of = work.hold(before.team_id).await?;
             let mut wanted = before.clone();
@@ -263,6 +264,11 @@ impl DeleteRole {
             wanted.role_expire_times.remove(&self.role);
             let user = wanted.user_id.clone();
             members::change(work, before, wanted, Cause::Role).await?;
+            former.push((of, user));
+        }
+        // Looked at when everybody has the replacement: who invited to the role may be one who held it.
+        consequence::of_doubt(work, offered, Cause::Role).await?;
+        for (of, user) in former {
             consequence::of_lost_authority(work, &of, &user, Cause::Role).await?;
         }
         Ok(())
@@ -318,8 +324,9 @@ async fn settled_holders(work: &mut Work<'_>, role: &RoleId) -> Result<Vec<Membe
 }
 
 /// Whether somebody holds the role below the root, or is invited to it there.
-fn is_below(root: &Team, holders: &[Member], invited: &[Invitation]) -> bool {
-    let invited = invited.iter().flat_map(Invitation::teams);
+fn is_below(root: &Team, role: &RoleId, holders: &[Member], invited: &[Invitation]) -> bool {
+    let offers = invited.iter().flat_map(|invitation| &invitation.grants);
+    let invited = offers.filter(|(_, offer)| offer.roles.contains(role)).map(|(team, _)| *team);
     holders.iter().map(|holder| holder.team_id).chain(invited).any(|team| team != root.id)
 }
 

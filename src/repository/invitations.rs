@@ -82,10 +82,10 @@ fn listed() -> Select<Entity> {
     Entity::find().filter(Column::DeleteTime.is_null())
 }
 
-/// The ids of a team and of those below it.
+/// The ids of a team and of those below it, without those that are deleted.
 fn subtree(team: &Team) -> SelectStatement {
     let (begin, end) = path::range(&team.ancestors, team.id);
-    let teams = team::Entity::find().select_only().column(team::Column::Id);
+    let teams = team::Entity::find().select_only().column(team::Column::Id).filter(team::Column::DeleteTime.is_null());
     teams.filter(team::Column::Path.gte(begin)).filter(team::Column::Path.lt(end)).into_query()
 }
 

@@ -1,4 +1,4 @@
-//! Random programs on teams, members, roles and access, performed by the service and by a small model of what it
+//! Random programs on teams, members, roles, invitations and access, performed by the service and by a small model of what it
 //! promises: the same answers, the same state in the end, and the same on both databases.
 
 mod look;
@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Db, parts, storm};
-use program::Step;
-use rules::Expected;
+use program::{Do, Step};
+use rules::{Expected, Reasons};
 use stage::{Observed, Stage};
 use state::Model;
 
@@ -35,6 +35,10 @@ fn agrees(expected: &Expected, observed: &Observed) -> bool {
         (Expected::Allowed(expected), Observed::Allowed(observed)) => expected == observed,
         (Expected::Explained(expected, reasons), Observed::Explained(observed, reason)) => {
             expected == observed && reasons.contains(reason.as_str())
+        }
+        (Expected::Each(expected), Observed::Each(observed)) => {
+            let fits = |(reasons, outcome): (&Reasons, &String)| reasons.contains(outcome.as_str());
+            expected.len() == observed.len() && expected.iter().zip(observed).all(fits)
         }
         (Expected::Refused(reasons), Observed::Refused(reason)) => reasons.contains(reason.as_str()),
         _ => false,
@@ -61,12 +65,19 @@ async fn perform(stage: &Stage, program: &[Step]) -> Result<Trace, Divergence> {
         if model.skips(step) {
             continue;
         }
+        let before = tree.known_invitations(&model);
         let (expected, observed) = (model.step(step), tree.perform(step).await);
         if !agrees(&expected, &observed) {
             result = Err(Divergence(format!("step {n}, {step:?}: expected {expected:?}, answered {observed:?}")));
             break;
         }
         trace.push(settled(&expected, observed));
+        // What becomes of invitations by what has run out is told of a little later.
+        let due = &tree.known_invitations(&model) - &before;
+        if matches!(step.what, Do::Wait(_)) && !tree.shows(&due).await {
+            result = Err(Divergence(format!("step {n}, {step:?}: not told of {due:#?}")));
+            break;
+        }
     }
     if result.is_ok() {
         let (known, seen) = (tree.known(&model), tree.seen().await);

@@ -1,15 +1,21 @@
 //! Whether what the service shows is what the model knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use roster_proto::v1::{self as wire, list_teams_request::Scope};
 
 use super::{
     program::{ASKED, PEOPLE, ROLES, Role, TEAMS},
-    stage::{Tree, person},
-    state::{Membership, Model},
+    stage::{Tree, address, person},
+    state::{Fate, Invitation, Membership, Model},
 };
 use crate::support::{Outcome as _, outcome::error_info, scene::user_of};
+
+/// How long what the sweeper does within about a second may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything that can be seen of a tree, as lines of text.
 pub type View = BTreeSet<String>;
@@ -55,6 +61,7 @@ impl Tree<'_> {
             let gives: BTreeSet<_> = role.gives.iter().map(|name| (*name).to_owned()).collect();
             view.insert(line_of_role(&self.role(Role::Own(*n)), &gives, role.reaches));
         }
+        view.extend(self.known_invitations(model));
         let allowed = questions().filter(|(team, who, permission)| model.allows(*team, *who, permission));
         view.extend(allowed.map(|(team, who, permission)| format!("{team}: {} may {permission}", person(who))));
         view
@@ -76,8 +83,59 @@ impl Tree<'_> {
                 view.extend(self.own_roles().await);
             }
         }
+        view.extend(self.seen_invitations().await);
         view.extend(self.allowed().await);
         view
+    }
+
+    /// The invitations on the lists of the teams that are there.
+    pub fn known_invitations(&self, model: &Model) -> View {
+        let listed = model.invitations.iter().filter(|(_, sent)| sent.listed && model.teams.contains_key(&sent.team));
+        listed.map(|(n, sent)| line_of_invitation(*n, &self.invitation(model, sent))).collect()
+    }
+
+    /// The same invitation as the model has it.
+    fn invitation(&self, model: &Model, sent: &Invitation) -> wire::Invitation {
+        let (state, accepted) = match sent.fate {
+            Fate::None if model.is_open(sent) => (wire::InvitationState::Pending, None),
+            Fate::None => (wire::InvitationState::Expired, None),
+            Fate::Accepted(who) => (wire::InvitationState::Accepted, Some(who)),
+            Fate::Declined => (wire::InvitationState::Declined, None),
+            Fate::Canceled => (wire::InvitationState::Canceled, None),
+        };
+        wire::Invitation {
+            team_id: self.team(sent.team),
+            email: address(sent.to),
+            grants: self.grants(&sent.grants),
+            state: state.into(),
+            inviter_user_id: sent.inviter.map(person).unwrap_or_default(),
+            accepted_user_id: accepted.map(person).unwrap_or_default(),
+            expire_time: Some(self.time(sent.end)),
+            ..Default::default()
+        }
+    }
+
+    async fn seen_invitations(&self) -> View {
+        let (team_id, page_size) = (self.team(0), 500);
+        let request =
+            wire::ListInvitationsRequest { team_id, include_descendants: true, page_size, ..Default::default() };
+        let found = match self.service().invitations().list_invitations(request).await {
+            Err(status) if error_info(&status).reason == "TEAM_NOT_FOUND" => return View::new(),
+            answer => answer.done().invitations,
+        };
+        let place = |id: &str| self.letters.iter().find(|(_, letter)| letter.id == id).map(|(n, _)| *n);
+        found.iter().map(|found| line_of_invitation(place(&found.id).expect("one of the program"), found)).collect()
+    }
+
+    /// Waits until this is seen of invitations, and answers whether it was: the sweeper tells of what has run out in its
+    /// own time.
+    pub async fn shows(&self, invitations: &View) -> bool {
+        let shown = async {
+            while !invitations.is_subset(&self.seen_invitations().await) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, shown).await.is_ok()
     }
 
     /// The root, if it is there, and the teams below it.
@@ -123,6 +181,19 @@ impl Tree<'_> {
 
 fn line_of_team(n: usize, parent: &str, root: &str, disabled: bool, closed: bool) -> String {
     format!("{n}: below {parent:?} of {root}, disabled {disabled}, closed {closed}")
+}
+
+/// An invitation, as far as programs go: its end to the second.
+fn line_of_invitation(n: usize, found: &wire::Invitation) -> String {
+    let sets = |grant: &wire::Grant| {
+        let roles: BTreeSet<_> = grant.role_ids.iter().cloned().collect();
+        let permissions: BTreeSet<_> = grant.permissions.iter().cloned().collect();
+        (grant.team_id.clone(), (roles, permissions))
+    };
+    let grants: BTreeMap<_, _> = found.grants.iter().map(sets).collect();
+    let (team, to, state) = (&found.team_id, &found.email, found.state());
+    let (inviter, by, end) = (&found.inviter_user_id, &found.accepted_user_id, found.expire_time.unwrap().seconds);
+    format!("invitation {n} of {team} by {inviter:?} to {to}: {state:?} {by:?} until {end}: {grants:?}")
 }
 
 fn line_of_role(id: &str, gives: &BTreeSet<String>, reaches: bool) -> String {

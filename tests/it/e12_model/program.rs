@@ -1,8 +1,12 @@
 //! What a program does: its steps, and how they are drawn.
 
+mod invitations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+
+pub use invitations::{Act, Offer, Offers, Sent, With};
 
 /// How many people there are.
 pub const PEOPLE: usize = 5;
@@ -12,7 +16,7 @@ pub const TEAMS: usize = 4;
 pub const ROLES: usize = 2;
 
 /// What is given: by roles of the tree's own, and as single permissions.
-pub const GIVEN: [&str; 14] = [
+pub const GIVEN: [&str; 17] = [
     "catalog.read",
     "catalog.write",
     "catalog.*",
@@ -27,6 +31,9 @@ pub const GIVEN: [&str; 14] = [
     "roster.members.remove",
     "roster.roles.*",
     "roster.access.explain",
+    "roster.invitations.*",
+    "roster.invitations.create",
+    "roster.invitations.update",
 ];
 
 /// What is asked for.
@@ -82,6 +89,7 @@ pub struct Rules {
     pub exclusive: Option<bool>,
     /// 0 means unlimited.
     pub max_members: Option<usize>,
+    pub email_match: Option<bool>,
 }
 
 /// Something to do. Teams, people and roles are numbers; those that are not there yet are asked for all the same.
@@ -105,6 +113,7 @@ pub enum Do {
     SetAccess { who: usize, grants: BTreeMap<usize, Grant>, removals: BTreeSet<usize> },
     Check { team: usize, who: usize, permission: &'static str },
     Explain { team: usize, who: usize, permission: &'static str },
+    Invitations(Act),
     Wait(Minute),
 }
 
@@ -117,14 +126,16 @@ pub struct Step {
 
 /// The program with this number.
 pub fn draw(seed: u64) -> Vec<Step> {
-    let mut dice = Dice { rng: StdRng::seed_from_u64(seed), now: 0 };
-    let length = dice.rng.random_range(20..=40);
+    let mut dice = Dice { rng: StdRng::seed_from_u64(seed), now: 0, sent: Vec::new() };
+    let length = dice.rng.random_range(25..=50);
     (0..length).map(|n| if n < 8 { dice.opening(n) } else { dice.step() }).collect()
 }
 
 struct Dice {
     rng: StdRng,
     now: Minute,
+    /// The team and the address of each invitation that the program tries to send.
+    sent: Vec<(usize, usize)>,
 }
 
 impl Dice {
@@ -197,9 +208,10 @@ impl Dice {
     }
 
     fn rules(&mut self) -> Rules {
-        match self.rng.random_range(0..3) {
+        match self.rng.random_range(0..4) {
             0 => Rules { shared: Some(!self.one_in(3)), ..Rules::default() },
             1 => Rules { exclusive: Some(self.one_in(2)), ..Rules::default() },
+            2 => Rules { email_match: Some(self.one_in(3)), ..Rules::default() },
             _ => Rules { max_members: Some(self.rng.random_range(0..=4)), ..Rules::default() },
         }
     }
@@ -225,6 +237,9 @@ impl Dice {
     }
 
     fn step(&mut self) -> Step {
+        if self.rng.random_ratio(2, 5) {
+            return self.on_invitations();
+        }
         Step { by: self.by(), what: self.what() }
     }
 
@@ -246,11 +261,13 @@ impl Dice {
             58..=60 => Do::Leave(self.team()),
             61..=65 => Do::Transfer { team: if self.one_in(8) { self.team() } else { 0 }, to: self.who() },
             66..=82 => self.on_roles(),
-            83..=90 => self.set_access(),
-            91..=92 => Do::Check { team: self.team(), who: self.who(), permission: self.asked() },
-            93..=95 => Do::Explain { team: self.team(), who: self.who(), permission: self.asked() },
+            83..=88 => self.set_access(),
+            89..=90 => Do::Check { team: self.team(), who: self.who(), permission: self.asked() },
+            91..=92 => Do::Explain { team: self.team(), who: self.who(), permission: self.asked() },
             _ => {
-                let minutes = self.rng.random_range(1..=30);
+                // An invitation is open for an hour.
+                let minutes =
+                    if self.one_in(4) { self.rng.random_range(31..=70) } else { self.rng.random_range(1..=30) };
                 self.now += minutes;
                 Do::Wait(minutes)
             }

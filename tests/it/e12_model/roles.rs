@@ -61,13 +61,25 @@ impl Model {
             return Ok(());
         }
         let holders = self.holders(role);
-        let below = holders.iter().any(|(team, _)| *team != 0);
+        let below = self.is_below(role);
         let mut why = Refusals::default();
         why.when(!self.may_gain(by, team, Some(&before), &after, below), "GRANT_EXCEEDS_OWN");
         why.when(holders.iter().any(|(_, who)| by == Some(*who)), "OWN_ROLE");
         why.end()?;
+        let less = !before.gives.is_subset(&after.gives) || before.reaches && !after.reaches;
         self.roles.insert(n, after);
+        let invited = self.invited_to(role).into_iter().map(|(n, _)| n).collect();
+        self.after_change_of(&invited);
+        if less {
+            holders.into_iter().for_each(|(team, who)| self.after_loss(team, who));
+        }
         Ok(())
+    }
+
+    /// Whether somebody holds a role below the root, or is invited to it there.
+    fn is_below(&self, role: Role) -> bool {
+        let held = self.holders(role).into_iter().map(|(team, _)| team);
+        held.chain(self.invited_to(role).into_iter().map(|(_, team)| team)).any(|team| team != 0)
     }
 
     pub fn delete_role(&mut self, by: Option<usize>, team: usize, role: Role, replacement: Option<Role>) -> Ruling {
@@ -75,16 +87,21 @@ impl Model {
         let n = self.own_role(team, role)?;
         let holders = self.holders(role);
         let Some(replacement) = replacement else {
-            require(holders.is_empty(), "ROLE_IN_USE")?;
+            require(holders.is_empty() && self.invited_to(role).is_empty(), "ROLE_IN_USE")?;
             self.roles.remove(&n);
+            self.replace_offered(role, None);
             return Ok(());
         };
         self.check_replacement(by, role, replacement, &holders)?;
-        for (team, who) in holders {
-            let grant = &mut self.teams.get_mut(&team).unwrap().members.get_mut(&who).unwrap().grant;
+        for (team, who) in &holders {
+            let grant = &mut self.teams.get_mut(team).unwrap().members.get_mut(who).unwrap().grant;
             replace(grant, role, replacement);
         }
+        let invited = self.invited_to(role).into_iter().map(|(n, _)| n).collect();
         self.roles.remove(&n);
+        self.replace_offered(role, Some(replacement));
+        self.after_change_of(&invited);
+        holders.into_iter().for_each(|(team, who)| self.after_loss(team, who));
         Ok(())
     }
 
@@ -103,8 +120,7 @@ impl Model {
         why.when(replacement == Role::Owner, "OWNER_ROLE_NOT_GRANTABLE");
         why.add(self.check_grant(by, 0, &BTreeSet::from([replacement]), &BTreeSet::new()));
         let given = self.gives(replacement);
-        let below = holders.iter().any(|(team, _)| *team != 0);
-        why.when(below && !self.holds(by, 0, &given, &given), "GRANT_EXCEEDS_OWN");
+        why.when(self.is_below(role) && !self.holds(by, 0, &given, &given), "GRANT_EXCEEDS_OWN");
         why.end()
     }
 

@@ -3,6 +3,9 @@
 //! The promise says that whoever may not is told so, and nothing else, and then whoever comes to a closed team. Beyond
 //! that it leaves open which of several reasons a refusal names: the model answers all that apply.
 
+mod consequences;
+mod invitations;
+
 use std::collections::BTreeSet;
 
 use super::{
@@ -20,6 +23,8 @@ pub enum Expected {
     Allowed(bool),
     /// Whether it is allowed, and what may be said of why.
     Explained(bool, Reasons),
+    /// What becomes of each of several addresses.
+    Each(Vec<Reasons>),
     Refused(Reasons),
 }
 
@@ -65,6 +70,11 @@ impl Model {
         let ruling = match &step.what {
             Do::Check { team, who, permission } => return self.check(by, *team, *who, permission),
             Do::Explain { team, who, permission } => return self.explain(by, *team, *who, permission),
+            Do::Invitations(act) => {
+                let expected = self.act(by, act);
+                self.check_owners();
+                return expected;
+            }
             Do::CreateTeam { team, parent } => self.create_team(by, *team, *parent),
             Do::Disable(team) => self.set_disabled(by, *team, true),
             Do::Enable(team) => self.set_disabled(by, *team, false),
@@ -141,6 +151,7 @@ impl Model {
             below.iter().try_for_each(|below| self.open_to(by, *below))?;
         }
         for gone in below.into_iter().chain([team]) {
+            self.before_deletion(gone);
             self.teams.remove(&gone);
         }
         if team == 0 {
@@ -157,6 +168,7 @@ impl Model {
         require(!(self.shared && several && rules.shared == Some(false)), "SEVERAL_OWNERS")?;
         self.shared = rules.shared.unwrap_or(self.shared);
         self.exclusive = rules.exclusive.unwrap_or(self.exclusive);
+        self.email_match = rules.email_match.unwrap_or(self.email_match);
         self.seats = rules.max_members.map_or(self.seats, |most| (most > 0).then_some(most));
         Ok(())
     }
@@ -207,10 +219,12 @@ impl Model {
             why.when(true, "ALREADY_MEMBER");
         } else {
             why.when(self.exclusive && self.is_member_elsewhere(team, who), "MEMBER_ELSEWHERE");
-            why.when(self.seats.is_some_and(|most| self.teams[&team].members.len() >= most), "SEATS_EXHAUSTED");
+            // The seat that was held for them is theirs.
+            why.when(self.is_full(team, self.held_seats(team, Some(who))), "SEATS_EXHAUSTED");
         }
         why.end()?;
         self.of(team).members.insert(who, Membership { grant: grant.clone(), suspended: false });
+        self.after_joining(team, who);
         Ok(())
     }
 
@@ -246,6 +260,7 @@ impl Model {
         let mut why = Refusals::default();
         self.check_ends(Some(&before), &wanted, &mut why);
         why.when(by == Some(who), "OWN_ROLE");
+        why.when(wanted.roles.is_empty() && wanted.permissions.is_empty(), "NOTHING_GRANTED");
         let demoted = before.roles.contains(&Role::Owner) && !wanted.roles.contains(&Role::Owner);
         why.when(demoted && !self.has_owner_besides(who), "LAST_OWNER");
         // A pattern is a permission of its own: one that is narrower than another is new.
@@ -255,7 +270,11 @@ impl Model {
         let (roles, permissions) = prolonged(&before, &wanted);
         why.add(self.check_grant(by, team, &roles, &permissions));
         why.end()?;
+        let less = !before.roles.is_subset(&wanted.roles) || !before.permissions.is_subset(&wanted.permissions);
         self.of(team).members.get_mut(&who).unwrap().grant = wanted;
+        if less {
+            self.after_loss(team, who);
+        }
         Ok(())
     }
 
@@ -272,6 +291,7 @@ impl Model {
         require(self.member(team, who).is_some(), "MEMBER_NOT_FOUND")?;
         self.check_removal(by, team, who)?;
         self.of(team).members.get_mut(&who).unwrap().suspended = true;
+        self.after_loss(team, who);
         Ok(())
     }
 
@@ -313,6 +333,7 @@ impl Model {
         from.iter().for_each(|team| why.add(self.check_removal(by, *team, who)));
         why.end()?;
         from.iter().for_each(|team| drop(self.of(*team).members.remove(&who)));
+        from.iter().for_each(|team| self.after_removal(*team, who));
         Ok(())
     }
 
@@ -323,6 +344,7 @@ impl Model {
         require(self.closed_by(team).is_empty() || self.owns(person), "TEAM_DISABLED")?;
         require(!self.is_last_owner(team, person), "LAST_OWNER")?;
         self.of(team).members.remove(&person);
+        self.after_removal(team, person);
         Ok(())
     }
 
@@ -341,10 +363,12 @@ impl Model {
         let heir = &mut self.of(0).members.get_mut(&to).unwrap().grant;
         heir.roles.insert(Role::Owner);
         heir.end = None;
-        let former = &mut self.of(0).members.get_mut(&owner.unwrap()).unwrap().grant;
+        let owner = owner.unwrap();
+        let former = &mut self.of(0).members.get_mut(&owner).unwrap().grant;
         former.roles.remove(&Role::Owner);
         former.roles.insert(Role::Admin);
         former.role_ends.remove(&Role::Admin);
+        self.after_loss(0, owner);
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Where programs are performed: a server with five people, and how what a program names is called there.
 
+mod invitations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,12 +9,17 @@ use prost_types::{FieldMask, Timestamp};
 use roster_proto::v1::{self as wire, member::Subject};
 use tonic::Status;
 
-use super::program::{Do, Grant, Minute, PEOPLE, Patch, Role, Rules, Step};
+use super::{
+    program::{Do, Grant, Minute, PEOPLE, Patch, ROLES, Role, Rules, Step},
+    state::OPEN,
+};
 use crate::support::{
     Caller, Db, Outcome as _, TestServer,
     outcome::error_info,
     scene::{create_team, create_user},
 };
+
+pub use invitations::address;
 
 /// What the service answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +27,7 @@ pub enum Observed {
     Done,
     Allowed(bool),
     Explained(bool, String),
+    Each(Vec<String>),
     Refused(String),
 }
 
@@ -28,11 +36,21 @@ pub struct Stage {
     pub server: TestServer,
 }
 
-/// A tree on it, and what its teams and roles are called.
+/// An invitation that was sent: the team that did, its id, and the tokens of its links.
+pub struct Letter {
+    team: usize,
+    pub id: String,
+    tokens: Vec<String>,
+}
+
+/// A tree on it, and what its teams, roles and invitations are called.
 pub struct Tree<'a> {
     stage: &'a Stage,
     pub teams: BTreeMap<usize, String>,
     pub roles: BTreeMap<usize, String>,
+    /// How many roles were deleted.
+    deleted_roles: usize,
+    pub letters: BTreeMap<usize, Letter>,
     begun: DateTime<Utc>,
 }
 
@@ -66,8 +84,15 @@ impl Stage {
     /// A root team that the first person owns.
     pub async fn tree(&self) -> Tree<'_> {
         let root = create_team(&self.server.service(), "Tree", &person(0)).await;
+        let invitation_ttl = Some(prost_types::Duration { seconds: 60 * OPEN, nanos: 0 });
+        let policy = Some(wire::TeamPolicy { invitation_ttl, ..Default::default() });
+        let team = Some(wire::Team { id: root.clone(), policy, ..Default::default() });
+        let update_mask = Some(mask([(true, "policy.invitation_ttl")]));
+        let request = wire::UpdateTeamRequest { team, update_mask, ..Default::default() };
+        self.server.service().teams().update_team(request).await.done();
         let begun = self.server.clock.env().now();
-        Tree { stage: self, teams: BTreeMap::from([(0, root)]), roles: BTreeMap::new(), begun }
+        let (teams, roles, letters) = (BTreeMap::from([(0, root)]), BTreeMap::new(), BTreeMap::new());
+        Tree { stage: self, teams, roles, deleted_roles: 0, letters, begun }
     }
 }
 
@@ -156,6 +181,7 @@ impl Tree<'_> {
             Do::Wait(minutes) => self.stage.server.clock.advance(TimeDelta::minutes(*minutes)),
             Do::CreateRole { .. } | Do::UpdateRole { .. } | Do::DeleteRole { .. } => self.on_role(by, what).await?,
             Do::Check { .. } | Do::Explain { .. } => return self.question(by, what).await,
+            Do::Invitations(act) => return self.act(by, act).await,
         }
         Ok(Observed::Done)
     }
@@ -177,12 +203,14 @@ impl Tree<'_> {
             ownership: ownership.into(),
             exclusive_membership: rules.exclusive.unwrap_or_default(),
             max_members: rules.max_members.unwrap_or_default().try_into().unwrap(),
+            require_email_match: rules.email_match,
             ..Default::default()
         };
         let update_mask = mask([
             (rules.shared.is_some(), "policy.ownership"),
             (rules.exclusive.is_some(), "policy.exclusive_membership"),
             (rules.max_members.is_some(), "policy.max_members"),
+            (rules.email_match.is_some(), "policy.require_email_match"),
         ]);
         let team = wire::Team { id: self.team(team), policy: Some(policy), ..Default::default() };
         wire::UpdateTeamRequest { team: Some(team), update_mask: Some(update_mask), ..Default::default() }
@@ -277,6 +305,12 @@ impl Tree<'_> {
                     ..Default::default()
                 };
                 drop(by.roles().delete_role(request).await?);
+                // Invitations that are closed still name it.
+                if let Role::Own(n) = role {
+                    let id = self.roles.remove(n).unwrap();
+                    self.roles.insert(ROLES + self.deleted_roles, id);
+                    self.deleted_roles += 1;
+                }
             }
             _ => {}
         }

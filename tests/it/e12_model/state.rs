@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::program::{Grant, Minute, Role};
+use super::program::{Grant, Minute, Offers, Role};
 
 /// What only owners hold: no wildcard gives it.
 const OWNER_ONLY: [&str; 2] = ["roster.teams.delete", "roster.ownership.transfer"];
@@ -38,7 +38,36 @@ pub struct OwnRole {
     pub reaches: bool,
 }
 
-/// The tree. What has run out is not in it.
+/// What became of an invitation. The clock decides whether one that nothing became of is open still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    None,
+    Accepted(usize),
+    Declined,
+    Canceled,
+}
+
+/// An invitation.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    pub team: usize,
+    /// The address.
+    pub to: usize,
+    pub grants: Offers,
+    /// Who answers for it; nobody means a service.
+    pub inviter: Option<usize>,
+    pub end: Minute,
+    pub fate: Fate,
+    /// How many links it has had: the last one is alive.
+    pub links: usize,
+    /// Whether it is on the list.
+    pub listed: bool,
+}
+
+/// For how long an invitation is open.
+pub const OPEN: Minute = 60;
+
+/// The tree. What has run out is not in it, but for invitations.
 #[derive(Debug, Clone)]
 pub struct Model {
     pub now: Minute,
@@ -47,6 +76,10 @@ pub struct Model {
     pub shared: bool,
     pub exclusive: bool,
     pub seats: Option<usize>,
+    pub email_match: bool,
+    pub invitations: BTreeMap<usize, Invitation>,
+    /// How many roles were deleted.
+    pub deleted_roles: usize,
     /// The teams that there ever were: none is made twice.
     pub made: BTreeSet<usize>,
     /// Whose membership of a team, or a role of it, ran out.
@@ -88,6 +121,9 @@ impl Model {
             shared: false,
             exclusive: false,
             seats: None,
+            email_match: true,
+            invitations: BTreeMap::new(),
+            deleted_roles: 0,
             made: BTreeSet::from([0]),
             lapsed: BTreeSet::new(),
         }
@@ -188,21 +224,23 @@ impl Model {
     pub fn wait(&mut self, minutes: Minute) {
         self.now += minutes;
         let now = self.now;
+        let (mut gone, mut less) = (Vec::new(), Vec::new());
         for (team, of) in &mut self.teams {
-            let mut lapsed = BTreeSet::new();
             for (who, membership) in &mut of.members {
-                let Grant { roles, role_ends, .. } = &mut membership.grant;
-                if role_ends.values().any(|end| *end <= now) {
-                    lapsed.insert((*team, *who));
+                let Grant { roles, role_ends, end, .. } = &mut membership.grant;
+                if end.is_some_and(|end| end <= now) {
+                    gone.push((*team, *who));
+                } else if role_ends.values().any(|end| *end <= now) {
+                    less.push((*team, *who));
                 }
                 roles.retain(|role| role_ends.get(role).is_none_or(|end| *end > now));
                 role_ends.retain(|_, end| *end > now);
             }
-            let over = |membership: &Membership| membership.grant.end.is_some_and(|end| end <= now);
-            lapsed.extend(of.members.iter().filter(|(_, m)| over(m)).map(|(who, _)| (*team, *who)));
-            of.members.retain(|_, membership| !over(membership));
-            self.lapsed.extend(lapsed);
+            of.members.retain(|_, membership| membership.grant.end.is_none_or(|end| end > now));
         }
+        self.lapsed.extend(gone.iter().chain(&less));
+        gone.into_iter().for_each(|(team, who)| self.after_removal(team, who));
+        less.into_iter().for_each(|(team, who)| self.after_loss(team, who));
     }
 
     /// The tree has an active owner, and just one where the ownership is single.
