@@ -225,6 +225,11 @@ impl Dice {
                 Do::CreateTeam { team, parent: self.rng.random_range(0..team) }
             }
             1 | 2 => self.create_role(n - 1),
+            // Somebody who gives much, and not what owners alone hold.
+            5 => {
+                let grant = Grant { roles: BTreeSet::from([Role::Admin]), ..Grant::default() };
+                Do::Add { team: 0, who: 1, grant }
+            }
             _ => Do::Add { team: self.team(), who: self.rng.random_range(1..PEOPLE), grant: self.grant() },
         };
         Step { by, what }
