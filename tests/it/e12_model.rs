@@ -141,6 +141,8 @@ async fn lane(db: Db, lane: u64, programs: u64, compared: u64, diverged: Cancell
                     ran.traces.insert(seed, trace);
                 }
             }
+            // One that is as short as can be says more than several.
+            Err(_) if diverged.is_cancelled() => break,
             Err(divergence) => {
                 diverged.cancel();
                 let (program, Divergence(what)) = shrink(&stage, program, divergence).await;

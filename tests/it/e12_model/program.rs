@@ -1,6 +1,7 @@
 //! What a program does: its steps, and how they are drawn.
 
 mod invitations;
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,6 +127,10 @@ pub struct Step {
 
 /// The program with this number.
 pub fn draw(seed: u64) -> Vec<Step> {
+    kept::kept(seed).unwrap_or_else(|| random(seed))
+}
+
+fn random(seed: u64) -> Vec<Step> {
     let mut dice = Dice { rng: StdRng::seed_from_u64(seed), now: 0, sent: Vec::new() };
     let length = dice.rng.random_range(25..=50);
     (0..length).map(|n| if n < 8 { dice.opening(n) } else { dice.step() }).collect()
@@ -225,6 +230,11 @@ impl Dice {
                 Do::CreateTeam { team, parent: self.rng.random_range(0..team) }
             }
             1 | 2 => self.create_role(n - 1),
+            // Somebody who gives much, and not what owners alone hold.
+            5 => {
+                let grant = Grant { roles: BTreeSet::from([Role::Admin]), ..Grant::default() };
+                Do::Add { team: 0, who: 1, grant }
+            }
             _ => Do::Add { team: self.team(), who: self.rng.random_range(1..PEOPLE), grant: self.grant() },
         };
         Step { by, what }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng as _, seq::IndexedRandom as _};
 
-use super::{Dice, Do, Minute, PEOPLE, Role, Step, TEAMS};
+use super::{Dice, Do, Minute, PEOPLE, ROLES, Role, Step, TEAMS};
 
 /// How many addresses there are: those of the people, and then those of strangers.
 const ADDRESSES: usize = PEOPLE + 2;
@@ -75,17 +75,18 @@ pub enum Act {
 }
 
 impl Dice {
-    /// Somebody who is likely to be allowed to invite.
+    /// Somebody who is likely to be allowed to invite, and may lose that.
     fn inviter(&mut self) -> Option<usize> {
         match self.rng.random_range(0..10) {
             0..=1 => None,
-            2..=3 => Some(0),
+            2 => Some(0),
+            3..=6 => Some(1),
             _ => Some(self.who()),
         }
     }
 
     fn offer(&mut self) -> Offer {
-        let all = [Role::Admin, Role::Member, Role::Member, Role::Own(0), Role::Own(0), Role::Own(1)];
+        let all = [Role::Admin, Role::Member, Role::Own(0), Role::Own(0), Role::Own(1), Role::Own(1)];
         let mut offer = Offer::default();
         if !self.one_in(6) {
             offer.roles.insert(*all.choose(&mut self.rng).unwrap());
@@ -172,10 +173,22 @@ impl Dice {
             }
             68..=72 => (self.inviter(), Act::Cancel(self.pick())),
             73..=82 => (self.inviter(), Act::Resend(self.pick())),
-            83..=95 => (self.inviter(), self.change()),
+            83..=90 => (self.inviter(), self.change()),
+            91..=96 => return self.change_what_is_offered(),
             _ => (self.inviter(), Act::Delete(self.pick())),
         };
         Step { by, what: Do::Invitations(act) }
+    }
+
+    /// A role comes to give something else, maybe what owners alone hold.
+    fn change_what_is_offered(&mut self) -> Step {
+        let by = if self.one_in(2) { None } else { Some(0) };
+        let mut gives = self.permissions(2);
+        if self.one_in(2) {
+            gives.insert("roster.teams.delete");
+        }
+        let role = Role::Own(self.rng.random_range(0..ROLES));
+        Step { by, what: Do::UpdateRole { team: 0, role, gives: Some(gives), reaches: None } }
     }
 
     fn change(&mut self) -> Act {
