@@ -6,9 +6,13 @@ mod migrate;
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::{
+    admin::{Admin, Port},
     application::{InvitationLimits, Queries, Store},
     config::{self, Config, KeyFileError, LinkKey, MailTransportKind, PublisherKind},
     domain::{Role, Roles, keyring::Keyring, link::Links},
@@ -20,12 +24,14 @@ use crate::{
         call::Api,
         events::Events,
         health::Health,
-        server::{self, Panics, Parts},
+        server::{self, Parts},
     },
     lifecycle::Shutdown,
     mail::{self, FileTransport, MailTransport, RenderSetupError, Renderer, SmtpSetupError, SmtpTransport},
+    metrics::{self, Metrics},
     repository::{self, Database, schema},
     sweeper::Sweeper,
+    telemetry::{self, Meters, Resource},
 };
 
 pub use migrate::{Migrate, migrate};
@@ -53,6 +59,17 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The address for those who look after the service cannot be listened on.
+    #[error("cannot listen on {address}, the value of telemetry.admin_listen")]
+    AdminListen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nothing can be measured.
+    #[error("cannot measure")]
+    Telemetry(#[from] telemetry::Error),
     /// Mails cannot be written.
     #[error("cannot write mails")]
     Mail(#[from] RenderSetupError),
@@ -90,16 +107,17 @@ pub struct App;
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    admin_address: Option<SocketAddr>,
     shutdown: Shutdown,
     serving: JoinHandle<Result<(), Error>>,
 }
 
-/// Serves until a signal asks for the end.
-pub async fn serve(config: Config) -> Result<(), Error> {
+/// Serves until a signal asks for the end, and reports as `resource`.
+pub async fn serve(config: Config, resource: &Resource) -> Result<(), Error> {
     let shutdown = Shutdown::default();
     let work = async {
-        let running = App::start_with(config.clone(), Env::system(), shutdown.clone()).await?;
-        greeting::print(&config, running.local_addr());
+        let running = App::start_with(config.clone(), Env::system(), resource, shutdown.clone()).await?;
+        greeting::print(&config, &running);
         running.wait().await
     };
     Box::pin(shutdown.on_signals(work)).await.map_err(Error::Signals)?
@@ -108,15 +126,20 @@ pub async fn serve(config: Config) -> Result<(), Error> {
 impl App {
     /// Starts the service. It takes calls once this returns.
     pub async fn start(config: Config, env: Env) -> Result<Running, Error> {
+        let resource = telemetry::resource(&config.telemetry)?;
         // It holds the whole configuration: better on the heap than in every future around it.
-        Box::pin(Self::start_with(config, env, Shutdown::default())).await
+        Box::pin(Self::start_with(config, env, &resource, Shutdown::default())).await
     }
 
-    async fn start_with(config: Config, env: Env, shutdown: Shutdown) -> Result<Running, Error> {
+    async fn start_with(config: Config, env: Env, resource: &Resource, shutdown: Shutdown) -> Result<Running, Error> {
         let address = config.server.listen;
         let refused = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let health = Health::new().await?;
+        let meters = Meters::new(&config.telemetry, resource)?;
+        // Before the database is: it may take its time, and the process is alive meanwhile.
+        let (admin_address, admin) = admin(config.telemetry.admin_listen, &health, &meters).await?.unzip();
 
         // Before anything is changed: a template that cannot be used stops the start.
         let renderer = Renderer::new(&config.mail)?;
@@ -134,13 +157,15 @@ impl App {
         let (writes, background) = (TaskTracker::new(), TaskTracker::new());
         let stop_background = CancellationToken::new();
         let limits = Arc::new(invitation_limits(&config.limits));
-        let store = Store::new(database.clone(), env.clone(), roles.clone(), limits, writes.clone());
+        let metrics = measure(&meters, &health, &database);
+        let store = Store::new(database.clone(), env.clone(), roles.clone(), limits, writes.clone(), metrics.clone());
         let relay = Relay {
             database: database.clone(),
             env: env.clone(),
             written: store.written(),
-            publisher: publisher(&config).await?,
+            publisher: publisher(&config, &metrics).await?,
             settings: config.events.clone(),
+            metrics: metrics.clone(),
         };
         let head = relay.start(&background, &stop_background);
         let worker = mail::Worker {
@@ -155,33 +180,36 @@ impl App {
                 max_attempts: config.mail.max_attempts,
                 attempt_timeout: config.mail.attempt_timeout,
             },
+            metrics: metrics.clone(),
         };
         worker.start(&background, head.clone(), &stop_background);
 
         let sweeper = Sweeper { database: database.clone(), store: store.clone(), env: env.clone() };
         sweeper.start(&background, &stop_background);
 
-        let health = Health::new().await?;
-        let queries = Queries::new(&database, env.clone(), roles, links);
+        let queries = Queries::new(&database, env.clone(), roles, links, metrics.clone());
         let events = Events {
             api: Api { store, queries, keys },
             head,
             checkpoint_interval: config.events.checkpoint_interval,
             tasks: background.clone(),
+            metrics: metrics.clone(),
         };
         let parts = Parts {
             authenticator: Authenticator::new(&config.auth),
             env,
             health: health.clone(),
-            panics: Panics::default(),
+            metrics,
             routes: grpc::routes(events),
             config: config.server.clone(),
         };
         // The schema has been looked at, so the database answers: no first call is turned away.
         health.set_ready(true).await;
-        let ends = Ends { shutdown: shutdown.clone(), health, database, writes, background, stop_background };
+        let shared = shutdown.clone();
+        let ends =
+            Ends { shutdown: shared, health, database, writes, background, stop_background, meters, _admin: admin };
         let serving = TaskTracker::new().spawn(ends.run(listener, parts, config.server.drain_delay));
-        Ok(Running { address, shutdown, serving })
+        Ok(Running { address, admin_address, shutdown, serving })
     }
 }
 
@@ -189,6 +217,11 @@ impl Running {
     /// The address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address for those who look after the service, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Asks for the end, as SIGTERM does, and waits for it.
@@ -211,6 +244,9 @@ struct Ends {
     writes: TaskTracker,
     background: TaskTracker,
     stop_background: CancellationToken,
+    meters: Meters,
+    /// Answers to the last.
+    _admin: Option<AbortOnDropHandle<Infallible>>,
 }
 
 impl Ends {
@@ -224,7 +260,9 @@ impl Ends {
         end_of("writes", &self.writes).await;
         self.stop_background.cancel();
         end_of("background", &self.background).await;
-        self.database.close().await?;
+        let closed = self.database.close().await;
+        self.meters.shutdown().await;
+        closed?;
         served?;
         if broken { Err(Error::Broken) } else { Ok(()) }
     }
@@ -271,6 +309,29 @@ fn invitation_limits(config: &config::Limits) -> InvitationLimits {
     }
 }
 
+/// Opens the port for those who look after the service, if there is to be one.
+async fn admin(
+    listen: Option<SocketAddr>,
+    health: &Health,
+    meters: &Meters,
+) -> Result<Option<(SocketAddr, AbortOnDropHandle<Infallible>)>, Error> {
+    let Some(address) = listen else { return Ok(None) };
+    let port = Port::open(address).await.map_err(|source| Error::AdminListen { address, source })?;
+    let (address, admin) = (port.address(), Admin { ready: health.ready(), meters: meters.clone() });
+    Ok(Some((address, AbortOnDropHandle::new(TaskTracker::new().spawn(port.serve(admin))))))
+}
+
+/// Everything that is measured.
+fn measure(meters: &Meters, health: &Health, database: &Database) -> Metrics {
+    let (meter, ready, database) = (meters.meter(), health.ready(), database.clone());
+    metrics::watch_readiness(&meter, move || *ready.borrow());
+    metrics::watch_pools(&meter, move || {
+        let pools = database.pools().into_iter();
+        pools.map(|pool| metrics::Pool { name: pool.name, idle: pool.idle, used: pool.used, max: pool.max }).collect()
+    });
+    Metrics::new(&meter)
+}
+
 /// The first key signs, the others still verify.
 fn keyring(keys: &[LinkKey]) -> Keyring {
     let pairs: Vec<(u8, &[u8])> = keys.iter().map(|key| (key.id, key.secret.expose())).collect();
@@ -280,11 +341,12 @@ fn keyring(keys: &[LinkKey]) -> Keyring {
     }
 }
 
-async fn publisher(config: &Config) -> Result<Option<Box<dyn Publisher>>, Error> {
+async fn publisher(config: &Config, metrics: &Metrics) -> Result<Option<Box<dyn Publisher>>, Error> {
     Ok(match config.events.publisher {
         PublisherKind::None => None,
         PublisherKind::Nats => {
-            Some(Box::new(NatsPublisher::new(&config.events.nats, &config.telemetry.service_name).await?))
+            let source = &config.telemetry.service_name;
+            Some(Box::new(NatsPublisher::new(&config.events.nats, source, metrics.clone()).await?))
         }
     })
 }

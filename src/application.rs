@@ -21,6 +21,7 @@ pub mod respond;
 pub mod revision;
 pub mod roles;
 mod standing;
+mod statements;
 pub mod store;
 pub mod suspension;
 pub mod teams;

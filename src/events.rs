@@ -1,9 +1,9 @@
 //! From recorded changes to those who want to know of them.
 //!
-//! A write leaves its events in the database without a place among all others. [`Relay`] does the rest, in three tasks:
+//! A write leaves its events in the database without a place among all others. [`Relay`] does the rest, in four tasks:
 //! the `sequencer` gives each committed event its position and tells this instance's streams how far positions reach;
 //! the `dispatcher` hands events to a broker in that order, if one is configured; `housekeeping` deletes what is not
-//! retained any more. Of several instances on one database a single one does all this, the leader; the others only watch
+//! retained any more; the `lookout` looks how much waits. Of several instances on one database a single one does all this, the leader; the others only watch
 //! how far positions reach. A leader that has not noticed yet that it is none does no harm: positions are given under a
 //! row lock, and an event that is published twice is known by its id.
 //!
@@ -16,6 +16,7 @@ mod fixtures;
 mod housekeeping;
 mod lanes;
 mod leadership;
+mod lookout;
 mod nats;
 mod outage;
 mod publisher;
@@ -27,10 +28,11 @@ use std::{fmt, sync::Arc};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config, env::Env, lifecycle::spawn_essential, repository::Database};
+use crate::{config, env::Env, lifecycle::spawn_essential, metrics::Metrics, repository::Database};
 use dispatcher::Dispatcher;
 use housekeeping::Housekeeping;
 use leadership::Leadership;
+use lookout::Lookout;
 use sequencer::Sequencer;
 
 pub use nats::{NatsPublisher, NatsSetupError};
@@ -48,6 +50,8 @@ pub struct Relay {
     pub publisher: Option<Box<dyn Publisher>>,
     /// How often to look, how much to send at a time, how long to keep.
     pub settings: config::Events,
+    /// Where it reports.
+    pub metrics: Metrics,
 }
 
 impl fmt::Debug for Relay {
@@ -63,7 +67,7 @@ impl Relay {
     /// Answers the last position known to this instance, 0 until the database has been asked. It changes only when there
     /// is something new, and closes when the relay has stopped.
     pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) -> watch::Receiver<i64> {
-        let Self { database, env, written, publisher, settings } = self;
+        let Self { database, env, written, publisher, settings, metrics } = self;
         let leadership = Arc::new(Leadership::new(database.clone()));
         let (head, last_position) = watch::channel(0);
         let (lead, news) = watch::channel(None);
@@ -76,13 +80,28 @@ impl Relay {
             published: publisher.is_some(),
         };
         spawn_essential(tasks, stop, housekeeping.run(stop.clone()));
+        let lookout = Lookout {
+            database: database.clone(),
+            env: env.clone(),
+            leadership: leadership.clone(),
+            published: publisher.is_some(),
+            metrics: metrics.clone(),
+        };
+        spawn_essential(tasks, stop, lookout.run(stop.clone()));
         if let Some(publisher) = publisher {
             let window = settings.nats.window;
-            let dispatcher =
-                Dispatcher { database: database.clone(), env, leadership: leadership.clone(), publisher, window };
+            let dispatcher = Dispatcher {
+                database: database.clone(),
+                env,
+                leadership: leadership.clone(),
+                publisher,
+                window,
+                metrics: metrics.clone(),
+            };
             spawn_essential(tasks, stop, dispatcher.run(news, stop.clone()));
         }
-        let sequencer = Sequencer { database, leadership, poll_interval: settings.poll_interval, head, lead };
+        let poll_interval = settings.poll_interval;
+        let sequencer = Sequencer { database, leadership, poll_interval, head, lead, metrics };
         spawn_essential(tasks, stop, sequencer.run(written, stop.clone()));
         last_position
     }

@@ -9,8 +9,10 @@
 //! - [`application`]: the use cases, and who may.
 //! - [`grpc`]: the edge.
 //! - [`events`] and [`mail`]: what happens after a write; [`sweeper`]: what happens when time runs out.
-//! - [`app`]: how it is all put together; [`config`], [`env`](mod@env), [`lifecycle`] and [`telemetry`] serve it.
+//! - [`app`]: how it is all put together; [`config`], [`env`](mod@env) and [`lifecycle`] serve it.
+//! - [`metrics`] and [`trace`]: what is told of all this; [`telemetry`] and [`admin`]: to whom.
 
+pub mod admin;
 pub mod app;
 pub mod application;
 pub mod config;
@@ -21,6 +23,8 @@ pub mod events;
 pub mod grpc;
 pub mod lifecycle;
 pub mod mail;
+pub mod metrics;
 pub mod repository;
 pub mod sweeper;
 pub mod telemetry;
+pub mod trace;

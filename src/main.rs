@@ -39,11 +39,15 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             let config = Config::load(file)?;
-            with_telemetry(&config.telemetry.clone(), async { Ok(app::serve(config).await?) })?;
+            let resource = telemetry::resource(&config.telemetry)?;
+            let telemetry = config.telemetry.clone();
+            with_telemetry(&telemetry, &resource, async { Ok(app::serve(config, &resource).await?) })?;
         }
         Command::Migrate(migrate) => {
             let config = Config::load(file)?;
-            let report = with_telemetry(&config.telemetry, async { Ok(app::migrate(&config, migrate.into()).await?) })?;
+            let (telemetry, resource) = (&config.telemetry, telemetry::resource(&config.telemetry)?);
+            let work = async { Ok(app::migrate(&config, migrate.into()).await?) };
+            let report = with_telemetry(telemetry, &resource, work)?;
             print(report.trim_end())?;
         }
         Command::Healthcheck { endpoint, live } => return check_health(file, endpoint, live),
@@ -64,9 +68,13 @@ impl From<cli::Migrate> for app::Migrate {
 }
 
 /// Runs `work`, with logs and traces from its first step to its last.
-fn with_telemetry<T>(config: &config::Telemetry, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+fn with_telemetry<T>(
+    config: &config::Telemetry,
+    resource: &telemetry::Resource,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     on_runtime(async {
-        let guard = telemetry::init(config)?;
+        let guard = telemetry::init(config, resource)?;
         let result = work.await;
         guard.shutdown().await;
         result

@@ -1,10 +1,13 @@
-//! Logs and traces of this process: the subscriber that everything else reports to through `tracing`.
+//! Logs, traces and metrics of this process: where they go.
 //!
-//! Logs go to standard error, as text for people or JSON for machines. Traces go to an OTLP collector, if one is
-//! configured; the W3C `traceparent` is understood either way. What is worth a span or an event is decided where it
-//! happens, not here. Here is only decided what may pass: libraries never log at `TRACE`, and are never traced.
+//! Logs go to standard error, as text for people or JSON for machines. Traces and metrics go to an OTLP collector, if one
+//! is configured; the W3C `traceparent` is understood either way. What is worth a span or an event is decided where it
+//! happens, and what is measured in `metrics`. Here is only decided what may pass: libraries never log at `TRACE`, and are
+//! never traced.
 
-mod json;
+mod format;
+mod meters;
+mod sampler;
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -12,18 +15,21 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use rand::{TryRngCore as _, rngs::OsRng};
 use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::filter::{FilterExt as _, FilterFn, ParseError};
-use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{LogFormat, OtlpEndpoint, Telemetry};
+
+pub use meters::{Meters, TEXT_TYPE};
+pub use opentelemetry_sdk::Resource;
 
 /// How long the last traces may take to leave when the process ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
@@ -34,9 +40,15 @@ pub enum Error {
     /// The log filter is not one.
     #[error("telemetry.log_filter is not a filter")]
     Filter(#[from] ParseError),
-    /// The exporter of traces could not be built.
-    #[error("traces cannot be exported")]
+    /// An exporter could not be built.
+    #[error("traces and metrics cannot be exported")]
     Exporter(#[from] ExporterBuildError),
+    /// The reader of metrics could not be built.
+    #[error("metrics cannot be read")]
+    Metrics(#[source] OTelSdkError),
+    /// Metrics could not be written as text.
+    #[error("metrics cannot be written as text")]
+    Text(#[source] prometheus::Error),
     /// The operating system gave no randomness to name this instance with.
     #[error("the operating system gives no randomness")]
     Randomness(#[source] io::Error),
@@ -50,12 +62,13 @@ pub enum Error {
 #[must_use = "dropping it ends the export of traces"]
 pub struct Guard(Option<SdkTracerProvider>);
 
-/// Sets up logs and traces for the whole process. Needs a tokio runtime around it if traces are exported.
+/// Sets up logs and traces of `resource` for the whole process. Needs a tokio runtime around it if traces are exported.
 ///
 /// # Errors
 /// If called twice, or if what `config` asks for cannot be built. That the collector is not reachable is no error.
-pub fn init(config: &Telemetry) -> Result<Guard, Error> {
-    let provider = config.otlp_endpoint.as_ref().map(|endpoint| exporting(endpoint, config)).transpose()?;
+pub fn init(config: &Telemetry, resource: &Resource) -> Result<Guard, Error> {
+    let exporting = |endpoint| exporting(endpoint, config, resource);
+    let provider = config.otlp_endpoint.as_ref().map(exporting).transpose()?;
     global::set_text_map_propagator(TraceContextPropagator::new());
     subscriber(config, io::stderr, io::stderr().is_terminal(), provider.as_ref())?.try_init()?;
     Ok(Guard(provider))
@@ -65,10 +78,15 @@ impl Guard {
     /// Sends what is queued, and stops. Takes 3 seconds at most; what has not left by then is lost.
     pub async fn shutdown(mut self) {
         let Some(provider) = self.0.take() else { return };
-        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
-        if !matches!(tokio::time::timeout(FLUSH_LIMIT, flush).await, Ok(Ok(Ok(())))) {
-            tracing::warn!("the last traces could not be sent");
-        }
+        flush("traces", FLUSH_LIMIT, move || provider.shutdown_with_timeout(FLUSH_LIMIT)).await;
+    }
+}
+
+/// Waits until the last of them have left, but not longer than this.
+async fn flush(what: &str, limit: Duration, shutdown: impl FnOnce() -> OTelSdkResult + Send + 'static) {
+    let left = tokio::time::timeout(limit, tokio::task::spawn_blocking(shutdown));
+    if !matches!(left.await, Ok(Ok(Ok(())))) {
+        tracing::warn!("the last {what} could not be sent");
     }
 }
 
@@ -81,18 +99,21 @@ impl Drop for Guard {
     }
 }
 
-fn exporting(endpoint: &OtlpEndpoint, config: &Telemetry) -> Result<SdkTracerProvider, Error> {
+fn exporting(endpoint: &OtlpEndpoint, config: &Telemetry, resource: &Resource) -> Result<SdkTracerProvider, Error> {
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build()?;
-    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(sampler)
-        .with_resource(resource(config)?);
+        .with_sampler(sampler::sampler(config.sample_ratio))
+        .with_resource(resource.clone());
     Ok(provider.build())
 }
 
-/// What every trace says about this process, besides what `OTEL_RESOURCE_ATTRIBUTES` adds.
-fn resource(config: &Telemetry) -> Result<Resource, Error> {
+/// What every trace and metric says about this process, besides what `OTEL_RESOURCE_ATTRIBUTES` adds. Each call makes
+/// another instance of it.
+///
+/// # Errors
+/// If the operating system gives no randomness.
+pub fn resource(config: &Telemetry) -> Result<Resource, Error> {
     let mut instance = [0; 16];
     OsRng.try_fill_bytes(&mut instance).map_err(|error| Error::Randomness(io::Error::other(error)))?;
     let instance = uuid::Builder::from_random_bytes(instance).into_uuid();
@@ -112,20 +133,16 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(&config.log_filter)?
-        .and(FilterFn::new(may_log).with_max_level_hint(LevelFilter::TRACE));
+    let filter = log_filter(&config.log_filter)?.and(FilterFn::new(may_log).with_max_level_hint(LevelFilter::TRACE));
     let as_text = match config.log_format {
         LogFormat::Auto => terminal,
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
     let log: Box<dyn Layer<Registry> + Send + Sync> = if as_text {
-        let text = fmt::layer().with_writer(writer);
-        // Where there is a terminal, the library decides: it knows NO_COLOR.
-        if terminal { text.with_filter(filter).boxed() } else { text.with_ansi(false).with_filter(filter).boxed() }
+        format::text(writer, terminal).with_filter(filter).boxed()
     } else {
-        json::layer(writer).with_filter(filter).boxed()
+        format::json(writer).with_filter(filter).boxed()
     };
     let traces = provider.map(|provider| {
         let own = FilterFn::new(|metadata| is_own(metadata) && *metadata.level() <= Level::INFO);
@@ -137,6 +154,21 @@ where
             .with_filter(own.with_max_level_hint(LevelFilter::INFO))
     });
     Ok(tracing_subscriber::registry().with(log).with(traces))
+}
+
+/// What is logged. The client of NATS tells at `INFO` of every attempt to connect, one a second while the broker is away;
+/// that it is away, and is back, Roster says itself, once. So of it warnings have to do, unless it is asked for by its name
+/// or everything is wanted.
+fn log_filter(text: &str) -> Result<EnvFilter, ParseError> {
+    const CHATTY: &str = "async_nats";
+
+    let filter = EnvFilter::builder().parse(text)?;
+    let shows_all = text.split(',').any(|directive| matches!(directive.parse(), Ok(Level::DEBUG | Level::TRACE)));
+    if text.contains(CHATTY) || shows_all {
+        Ok(filter)
+    } else {
+        Ok(filter.add_directive(format!("{CHATTY}=warn").parse()?))
+    }
 }
 
 /// Whether the log may show this at all, however fine the configured filter is. At `TRACE`, libraries print what they

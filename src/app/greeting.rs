@@ -5,16 +5,19 @@ use std::{
     net::SocketAddr,
 };
 
+use super::Running;
 use crate::config::{AuthMode, Config, MailTransportKind};
 
 /// Says what is served and where data lies. In development mode also how to make the first calls, for whoever sits in
 /// front of it, on standard output; the log is for machines.
-pub(super) fn print(config: &Config, address: SocketAddr) {
+pub(super) fn print(config: &Config, running: &Running) {
+    let address = running.local_addr();
     let mode = match config.auth.mode {
         AuthMode::Development => "development",
         AuthMode::Tokens => "tokens",
     };
-    tracing::info!(%address, auth = mode, database = %config.database.url, "serving");
+    let admin = running.admin_addr().map(tracing::field::display);
+    tracing::info!(%address, admin, auth = mode, database = %config.database.url, "serving");
     if config.auth.mode == AuthMode::Development {
         // Nobody may be reading.
         let _ = write!(io::stdout(), "{}", text(config, address));

@@ -122,6 +122,12 @@ impl From<repository::Error> for Error {
     }
 }
 
+impl AsRef<Self> for Error {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Error {
     /// Whether the transaction came to nothing for a reason that has passed when it is run again.
     pub(super) fn is_transient(&self) -> bool {

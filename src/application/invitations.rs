@@ -44,7 +44,7 @@ async fn dispatch(work: &mut Work<'_>, invitations: &[Invitation]) -> Result<()>
             Channel::LinkOnly => {}
         }
     }
-    Ok(mails::enqueue(work.tx, &wanted, work.now).await?)
+    Ok(mails::enqueue(work.tx, &wanted, work.now, work.cx.traceparent.as_deref()).await?)
 }
 
 /// Records something about an invitation that changes nothing of it. Its team is held.

@@ -16,6 +16,7 @@ use super::{
     authorize::{self, Allowed},
     revision::Consistency,
     roles,
+    statements::Statements,
 };
 use crate::{
     domain::{
@@ -24,6 +25,7 @@ use crate::{
         permission::{Permission, ReadRoles, ReadUsers},
     },
     env::Env,
+    metrics::Metrics,
     repository::{self, Database, Reader, teams as rows, users},
 };
 
@@ -40,12 +42,13 @@ pub struct Queries {
     env: Env,
     roles: Arc<Roles>,
     links: Arc<Links>,
+    statements: Statements,
 }
 
 impl Queries {
     /// Reads from this database.
-    pub fn new(database: &Database, env: Env, roles: Arc<Roles>, links: Arc<Links>) -> Self {
-        Self { reader: database.reader(), env, roles, links }
+    pub fn new(database: &Database, env: Env, roles: Arc<Roles>, links: Arc<Links>, metrics: Metrics) -> Self {
+        Self { reader: database.reader(), env, roles, links, statements: Statements::new(database, metrics) }
     }
 
     /// The time that this read takes for now.
@@ -55,15 +58,23 @@ impl Queries {
 
     /// A role that can be held in the team.
     pub async fn role(&self, cx: &Context, team: TeamId, id: &RoleId, fresh: &Consistency) -> Result<Role> {
-        let (team, _) = self.authorize::<ReadRoles>(cx, team, fresh).await?;
-        let roles = roles::named(&self.reader, &self.roles, team.root(), [id]).await?;
-        roles.get(id).cloned().ok_or_else(|| Error::Missing(Missing::Role(id.to_string())))
+        self.statements
+            .group("GetRole", async {
+                let (team, _) = self.authorize::<ReadRoles>(cx, team, fresh).await?;
+                let roles = roles::named(&self.reader, &self.roles, team.root(), [id]).await?;
+                roles.get(id).cloned().ok_or_else(|| Error::Missing(Missing::Role(id.to_string())))
+            })
+            .await
     }
 
     /// The roles that can be held in the team: those of the configuration, then the tree's own.
     pub async fn roles(&self, cx: &Context, team: TeamId, fresh: &Consistency) -> Result<Roles> {
-        let (team, _) = self.authorize::<ReadRoles>(cx, team, fresh).await?;
-        Ok(self.roles.with(repository::roles::list(&self.reader, team.root()).await?))
+        self.statements
+            .group("ListRoles", async {
+                let (team, _) = self.authorize::<ReadRoles>(cx, team, fresh).await?;
+                Ok(self.roles.with(repository::roles::list(&self.reader, team.root()).await?))
+            })
+            .await
     }
 
     /// Fails unless the caller may know of Roster's own permissions, which are no secret of any team.
@@ -73,19 +84,27 @@ impl Queries {
 
     /// A user by id.
     pub async fn user(&self, cx: &Context, id: &UserId, fresh: &Consistency) -> Result<User> {
-        authorize::for_self::<ReadUsers>(cx, Some(id))?;
-        fresh.check(&self.reader).await?;
-        let found = users::get(&self.reader, id).await?;
-        found.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
+        self.statements
+            .group("GetUser", async {
+                authorize::for_self::<ReadUsers>(cx, Some(id))?;
+                fresh.check(&self.reader).await?;
+                let found = users::get(&self.reader, id).await?;
+                found.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
+            })
+            .await
     }
 
     /// A user by e-mail address. For a person, only their own belongs to anyone.
     pub async fn user_by_email(&self, cx: &Context, email: &Email, fresh: &Consistency) -> Result<User> {
-        authorize::check_scope::<ReadUsers>(&cx.principal)?;
-        fresh.check(&self.reader).await?;
-        let found = users::get_by_email(&self.reader, email).await?;
-        authorize::for_self::<ReadUsers>(cx, found.as_ref().map(|user| &user.id))?;
-        found.ok_or_else(|| Error::Missing(Missing::User(email.to_string())))
+        self.statements
+            .group("GetUserByEmail", async {
+                authorize::check_scope::<ReadUsers>(&cx.principal)?;
+                fresh.check(&self.reader).await?;
+                let found = users::get_by_email(&self.reader, email).await?;
+                authorize::for_self::<ReadUsers>(cx, found.as_ref().map(|user| &user.id))?;
+                found.ok_or_else(|| Error::Missing(Missing::User(email.to_string())))
+            })
+            .await
     }
 
     async fn authorize<P: Permission>(

@@ -17,11 +17,12 @@ use uuid::Uuid;
 
 use super::{
     Allowed, Context, Error, InvitationLimits, Result, Revision, WriteOptions, authorize, expiry::EXPIRY,
-    standing::Standing,
+    standing::Standing, statements::Statements,
 };
 use crate::{
     domain::{Actor, Cause, Event, EventId, Principal, Roles, Team, TeamId, permission::Permission},
     env::Env,
+    metrics::Metrics,
     repository::{Database, Tx, idempotency, teams},
 };
 
@@ -106,6 +107,8 @@ pub struct Store {
     limits: Arc<InvitationLimits>,
     tasks: TaskTracker,
     written: Arc<Notify>,
+    metrics: Metrics,
+    statements: Statements,
 }
 
 impl Store {
@@ -116,8 +119,10 @@ impl Store {
         roles: Arc<Roles>,
         limits: Arc<InvitationLimits>,
         tasks: TaskTracker,
+        metrics: Metrics,
     ) -> Self {
-        Self { database, env, roles, limits, tasks, written: Arc::new(Notify::new()) }
+        let statements = Statements::new(&database, metrics.clone());
+        Self { database, env, roles, limits, tasks, written: Arc::new(Notify::new()), metrics, statements }
     }
 
     /// Signals every commit that made events.
@@ -136,7 +141,10 @@ impl Store {
         let task = async move { store.run(&cx, &options, &command).await };
         match self.tasks.spawn(task.in_current_span()).await {
             Ok(answer) => answer,
-            Err(panic) => Err(Error::Defect(format!("a command stopped: {panic}"))),
+            Err(panic) => {
+                self.metrics.panicked();
+                Err(Error::Defect(format!("a command stopped: {panic}")))
+            }
         }
     }
 
@@ -144,11 +152,13 @@ impl Store {
         let key = options.request_id.as_ref().filter(|_| !options.validate_only).map(|id| key(cx, id, command));
         let (begun, mut retries) = (Instant::now(), 0);
         loop {
-            match self.attempt(cx, options, key.as_ref(), command).await {
+            let attempt = self.attempt(cx, options, key.as_ref(), command);
+            match self.statements.group(C::NAME, attempt).await {
                 Err(Attempt::Before(error))
                     if error.is_transient() && retries < MAX_RETRIES && begun.elapsed() < RETRY_FOR =>
                 {
                     retries += 1;
+                    self.metrics.retried();
                     tracing::debug!(retries, %error, "running the transaction again");
                     let most = Duration::from_millis(10 << retries);
                     let pause = rand::rng().random_range(Duration::ZERO..most);
@@ -170,6 +180,7 @@ impl Store {
         let mut tx = self.database.begin().await.map_err(|error| Attempt::Before(error.into()))?;
         match self.within(&mut tx, cx, key, command).await {
             Ok(Outcome::Replayed(written)) => {
+                self.metrics.replayed();
                 tx.rollback().await.map_err(|error| Attempt::Before(error.into()))?;
                 Ok(written)
             }
@@ -262,6 +273,14 @@ enum Outcome<T> {
 enum Attempt {
     Before(Error),
     Commit(Error),
+}
+
+impl AsRef<Error> for Attempt {
+    fn as_ref(&self) -> &Error {
+        match self {
+            Self::Before(error) | Self::Commit(error) => error,
+        }
+    }
 }
 
 /// A request id belongs to whoever chose it, and to what they asked with it.

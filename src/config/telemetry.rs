@@ -1,7 +1,9 @@
-//! `telemetry`: logs and traces.
+//! `telemetry`: logs, traces and metrics, and the port for those who look after the service.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -10,7 +12,7 @@ use url::Url;
 use super::error::Problems;
 use super::text::{self, InvalidText};
 
-/// Logs and traces.
+/// Logs, traces and metrics.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
@@ -19,10 +21,15 @@ pub struct Telemetry {
     /// What is logged: a level, or `target=level` pairs separated by commas. Default `info`. Libraries never log below
     /// `debug`, whatever this says: their finest levels show what they were given.
     pub log_filter: String,
-    /// The OTLP/gRPC collector that traces go to. Default: none, and no traces.
+    /// The OTLP/gRPC collector that traces and metrics go to. Default: none, and no traces.
     #[serde(with = "text::option")]
     pub otlp_endpoint: Option<OtlpEndpoint>,
-    /// `service.name` of the traces. Default `roster`.
+    /// How often metrics go to the collector. Default one minute.
+    #[serde(with = "humantime_serde")]
+    pub metrics_interval: Duration,
+    /// Where metrics and the probes `/livez` and `/readyz` are served, by HTTP and to everybody. Default: nowhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// `service.name` of traces and metrics. Default `roster`.
     pub service_name: String,
     /// The share of traces that is kept, 0 to 1, where the caller has not decided it. Default 1.
     pub sample_ratio: f64,
@@ -47,6 +54,8 @@ impl Default for Telemetry {
             log_format: LogFormat::default(),
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
+            metrics_interval: Duration::from_mins(1),
+            admin_listen: None,
             service_name: "roster".to_owned(),
             sample_ratio: 1.0,
         }
@@ -63,6 +72,7 @@ impl Telemetry {
             "telemetry.service_name",
             "must be 1 to 100 characters on one line",
         );
+        problems.positive(self.metrics_interval, "telemetry.metrics_interval");
         problems.require((0.0..=1.0).contains(&self.sample_ratio), "telemetry.sample_ratio", "must be 0 to 1");
     }
 }

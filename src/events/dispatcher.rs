@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{PublishError, Publisher, lanes::Lanes, leadership::Leadership, outage::Outage, retries::Retries};
 use crate::{
     env::Env,
+    metrics::Metrics,
     repository::{self, Database, events},
 };
 
@@ -40,6 +41,8 @@ pub(super) struct Dispatcher {
     pub(super) publisher: Box<dyn Publisher>,
     /// The most events that are with the broker at a time.
     pub(super) window: usize,
+    /// Where it reports who is held back.
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,7 @@ impl Dispatcher {
             }
             let mut lanes = Lanes::new(&*self.publisher, self.window);
             let result = self.publish(&mut lanes, &mut news, &stop, &mut outage).await;
+            self.metrics.held_back(None);
             if stop.is_cancelled() {
                 // Whether they are in time or not is all the same here.
                 let _ = timeout(FINISH, lanes.finish()).await;
@@ -101,6 +105,7 @@ impl Dispatcher {
             self.mark(lanes).await?;
             let backlog = lanes.unread && lanes.len() <= LOW && self.read(lanes, &retries).await?;
             hold_back(lanes, &mut retries)?;
+            self.metrics.held_back(Some(retries.len()));
             if lanes.len() == 0 && retries.len() == 0 {
                 outage.over();
             }

@@ -22,15 +22,21 @@ use async_nats::jetstream::{
     stream::Config as StreamConfig,
 };
 use futures::future::BoxFuture;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{PublishError, Publisher, outage::Causes};
-use crate::{config, repository::events::StoredEvent};
+use crate::{config, domain::EventId, metrics::Metrics, repository::events::StoredEvent, trace};
 use link::Link;
-use message::Form;
+use message::{Form, Message};
 
 /// How long [`Publisher::prepare`] waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What traces and metrics call the broker.
+const SYSTEM: &str = "nats";
 /// How long the broker may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -42,6 +48,7 @@ pub struct NatsPublisher {
     /// Whether the stream was seen to be as it must be.
     checked: Arc<AtomicBool>,
     form: Form,
+    metrics: Metrics,
 }
 
 /// Why the publisher could not be set up. All of these are mistakes in the configuration.
@@ -61,13 +68,13 @@ pub enum NatsSetupError {
 }
 
 impl NatsPublisher {
-    /// A publisher for the configured stream; `source` is how this service is called in the messages. Reads the
-    /// credentials file. Does not wait for the server, which may be down.
+    /// A publisher for the configured stream; `source` is how this service is called in the messages, and `metrics` where
+    /// it reports them. Reads the credentials file. Does not wait for the server, which may be down.
     ///
     /// # Errors
     ///
     /// [`NatsSetupError`] when the configuration cannot be used.
-    pub async fn new(settings: &config::Nats, source: &str) -> Result<Self, NatsSetupError> {
+    pub async fn new(settings: &config::Nats, source: &str, metrics: Metrics) -> Result<Self, NatsSetupError> {
         let checked = Arc::new(AtomicBool::new(false));
         let (client, link) = link::connect(settings, checked.clone()).await?;
         let jetstream = ContextBuilder::new()
@@ -81,6 +88,7 @@ impl NatsPublisher {
             stream: stream::wanted(settings),
             checked,
             form: Form::new(settings, source),
+            metrics,
         })
     }
 
@@ -106,28 +114,75 @@ impl Publisher for NatsPublisher {
     }
 
     fn publish(&self, event: &StoredEvent) -> BoxFuture<'static, Result<(), PublishError>> {
-        let message = self.form.message(event);
-        let (jetstream, checked) = (self.jetstream.clone(), self.checked.clone());
-        let mut link = self.link.clone();
+        let (message, id) = (self.form.message(event), event.id);
+        let (jetstream, checked, metrics) = (self.jetstream.clone(), self.checked.clone(), self.metrics.clone());
+        let link = self.link.clone();
         Box::pin(async move {
-            let (subject, message) = message.map_err(|error| PublishError::Refused(Causes(&error).to_string()))?;
-            let before = link.borrow_and_update().clone();
-            if !before.is_up() {
-                return Err(PublishError::Unavailable(before.why_down()));
+            let message = message.map_err(|error| PublishError::Refused(Causes(&error).to_string()))?;
+            let (span, begun) = (span(&message, id), Instant::now());
+            let result = send(&jetstream, message, link, &checked).instrument(span.clone()).await;
+            let error = result.as_ref().err().map(kind);
+            if let Some(error) = error {
+                span.record("error.type", error);
+                span.record("otel.status_code", "ERROR");
             }
-            // Also when the answer says that the message was there already, it is.
-            let answer = async { jetstream.send_publish(subject, message).await?.await };
-            tokio::select! {
-                answer = answer => match answer {
-                    Ok(_stored) => Ok(()),
-                    Err(error) => Err(failure(&error, &checked)),
-                },
-                // The answer is lost with the connection.
-                _ = link.wait_for(|now| now.was_lost_since(&before)) => {
-                    Err(PublishError::Unavailable("the connection to NATS was lost".to_owned()))
-                }
+            metrics.published(SYSTEM, error, begun.elapsed());
+            if result? {
+                metrics.duplicate();
             }
+            Ok(())
         })
+    }
+}
+
+/// The span of a publication, linked to the trace of the call that made the event. An event without a trace has none.
+fn span(message: &Message, id: EventId) -> Span {
+    let Some(traceparent) = &message.traceparent else { return Span::none() };
+    let span = tracing::info_span!(
+        parent: None,
+        "publish",
+        otel.name = format_args!("publish {}", message.kind),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = SYSTEM,
+        messaging.operation.name = "publish",
+        messaging.operation.r#type = "send",
+        messaging.destination.name = message.subject,
+        messaging.message.id = %id,
+        error.type = Empty,
+    );
+    trace::link(&span, traceparent);
+    span
+}
+
+/// Sends a message, and answers whether it was there already.
+async fn send(
+    jetstream: &jetstream::Context,
+    message: Message,
+    mut link: watch::Receiver<Link>,
+    checked: &AtomicBool,
+) -> Result<bool, PublishError> {
+    let before = link.borrow_and_update().clone();
+    if !before.is_up() {
+        return Err(PublishError::Unavailable(before.why_down()));
+    }
+    let answer = async { jetstream.send_publish(message.subject, message.content).await?.await };
+    tokio::select! {
+        answer = answer => match answer {
+            Ok(stored) => Ok(stored.duplicate),
+            Err(error) => Err(failure(&error, checked)),
+        },
+        // The answer is lost with the connection.
+        _ = link.wait_for(|now| now.was_lost_since(&before)) => {
+            Err(PublishError::Unavailable("the connection to NATS was lost".to_owned()))
+        }
+    }
+}
+
+fn kind(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::Unavailable(_) => "UNAVAILABLE",
+        PublishError::Refused(_) => "REFUSED",
     }
 }
 

@@ -9,7 +9,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{leadership::Leadership, outage::Outage};
-use crate::repository::{Database, Result, sequence};
+use crate::{
+    metrics::Metrics,
+    repository::{Database, Result, sequence},
+};
 
 /// How many events get their positions in one transaction.
 const BATCH: u64 = 1000;
@@ -27,6 +30,8 @@ pub(super) struct Sequencer {
     pub(super) head: watch::Sender<i64>,
     /// The last position, while this instance leads.
     pub(super) lead: watch::Sender<Option<i64>>,
+    /// Where it reports who leads, and what was given.
+    pub(super) metrics: Metrics,
 }
 
 impl Sequencer {
@@ -39,7 +44,11 @@ impl Sequencer {
                     outage.over();
                     (true, self.poll_interval)
                 }
-                Err(error) => (false, outage.failed(&error)),
+                Err(error) => {
+                    // Whoever holds the lock, nobody can work by it now.
+                    self.metrics.leads(false);
+                    (false, outage.failed(&error))
+                }
             };
             let woken = async {
                 written.notified().await;
@@ -62,6 +71,7 @@ impl Sequencer {
         }
         loop {
             let (given, last) = sequence::advance(&self.database, BATCH).await?;
+            self.metrics.sequenced(given);
             self.note_head(last);
             self.note_lead(Some(last));
             if given < BATCH || stop.is_cancelled() {
@@ -75,6 +85,7 @@ impl Sequencer {
     }
 
     fn note_lead(&self, last: Option<i64>) {
+        self.metrics.leads(last.is_some());
         self.lead.send_if_modified(|lead| {
             match (lead.is_some(), last.is_some()) {
                 (false, true) => tracing::info!("this instance leads: it orders events and publishes them"),

@@ -23,6 +23,7 @@ use crate::{
         queries::{EventPage, Start},
     },
     domain::{TeamId, cursor},
+    metrics::{Metrics, Ongoing},
 };
 
 /// How many events are read at a time.
@@ -41,6 +42,8 @@ pub struct Events {
     pub checkpoint_interval: Duration,
     /// The tasks that feed streams.
     pub tasks: TaskTracker,
+    /// Where streams are counted.
+    pub metrics: Metrics,
 }
 
 /// How long a person's right to a stream goes unlooked at: it ends within a second.
@@ -86,7 +89,15 @@ impl EventService for Events {
             };
             let position = self.api.queries.start_position(start).await?;
             let (sender, receiver) = mpsc::channel(BUFFER);
-            let feed = Feed { service: self.clone(), cx: cx.clone(), team, position, checked: Instant::now(), sender };
+            let feed = Feed {
+                service: self.clone(),
+                cx: cx.clone(),
+                team,
+                position,
+                checked: Instant::now(),
+                sender,
+                _open: self.metrics.stream(),
+            };
             self.tasks.spawn(feed.run(start == Start::Now));
             Ok(Box::pin(ReceiverStream::new(receiver)) as Self::WatchStream)
         })
@@ -109,6 +120,7 @@ struct Feed {
     /// When the caller was allowed to read last.
     checked: Instant,
     sender: mpsc::Sender<Streamed>,
+    _open: Ongoing,
 }
 
 /// Why a stream ends.

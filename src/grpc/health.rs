@@ -8,7 +8,7 @@
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{
@@ -33,6 +33,7 @@ pub struct Health {
     reporter: HealthReporter,
     services: Arc<[String]>,
     readiness: Arc<Mutex<Readiness>>,
+    ready: watch::Sender<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl Health {
         let services = methods::services()?.into_iter().chain([READY.to_owned()]).collect();
         let reporter = HealthReporter::new();
         reporter.set_service_status(LIVE, ServingStatus::Serving).await;
-        let health = Self { reporter, services, readiness: Arc::new(Mutex::new(Readiness::NotYet)) };
+        let readiness = Arc::new(Mutex::new(Readiness::NotYet));
+        let health = Self { reporter, services, readiness, ready: watch::Sender::new(false) };
         health.report(ServingStatus::NotServing).await;
         Ok(health)
     }
@@ -112,6 +114,11 @@ impl Health {
         }
     }
 
+    /// Whether calls should be sent here, now and whenever it changes.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
     /// The service that answers for it.
     pub(super) fn service(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
@@ -122,8 +129,9 @@ impl Health {
         let mut readiness = self.readiness.lock().await;
         if *readiness != Readiness::Never && *readiness != to {
             *readiness = to;
-            let status = if to == Readiness::Ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-            self.report(status).await;
+            let ready = to == Readiness::Ready;
+            self.report(if ready { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+            self.ready.send_replace(ready);
         }
     }
 
@@ -158,6 +166,7 @@ mod tests {
             for service in [READY, "roster.v1.TeamService", "roster.v1.EventService"] {
                 assert_eq!(ask(&health, service).await, expected, "{service}");
             }
+            assert_eq!(*health.ready().borrow(), expected == Answer::Serving);
             assert_eq!(ask(&health, LIVE).await, Answer::Serving);
             health.set_ready(true).await;
         }

@@ -38,10 +38,9 @@ use super::{
     methods::Methods,
     status::{EdgeError, status},
 };
-use crate::env::Env;
+use crate::{env::Env, metrics::Metrics};
 
 use self::call::Call;
-pub use self::catch_panic::Panics;
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
@@ -54,7 +53,7 @@ pub(super) struct Tools {
     pub(super) env: Env,
     pub(super) methods: Arc<Methods>,
     pub(super) authenticator: Authenticator,
-    pub(super) panics: Panics,
+    pub(super) metrics: Metrics,
     /// The longest a call may take.
     pub(super) max_deadline: Duration,
     /// How many calls may be in flight.
@@ -75,9 +74,9 @@ pub(super) fn around(
         .layer(Around(Span))
         // Within the span, so that its line belongs to the trace; around all that may refuse a call, so that no refusal
         // goes unrecorded, and around the catching of panics, so that it sees their status.
-        .layer(Around(Record))
+        .layer(Around(Record(tools.metrics.clone())))
         // Around everything that runs code of ours for a call, but for the two that must see its status.
-        .layer(Around(CatchPanic(tools.panics)))
+        .layer(Around(CatchPanic(tools.metrics)))
         // Around the deadline, which ends with the head of a response: this is for what comes after it.
         .layer(Around(Drain(tools.draining)))
         // Around the limit, so that a call past its deadline gives its slot back, and so that a slow caller who trickles

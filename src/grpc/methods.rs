@@ -18,10 +18,8 @@ pub(super) enum Access {
 /// An RPC.
 #[derive(Debug)]
 pub(super) struct Method {
-    /// The full name of its service.
-    pub(super) service: String,
-    /// Its own name.
-    pub(super) name: String,
+    /// Its full name: that of its service, `/` and its own.
+    pub(super) name: Arc<str>,
     /// What a call of it needs.
     pub(super) access: Access,
 }
@@ -68,9 +66,8 @@ impl Methods {
 }
 
 fn insert(table: &mut HashMap<String, Arc<Method>>, method: &MethodDescriptor, access: Access) {
-    let (service, name) = (method.parent_service().full_name().to_owned(), method.name().to_owned());
-    let path = format!("/{service}/{name}");
-    table.insert(path, Arc::new(Method { service, name, access }));
+    let name: Arc<str> = format!("{}/{}", method.parent_service().full_name(), method.name()).into();
+    table.insert(format!("/{name}"), Arc::new(Method { name, access }));
 }
 
 /// The full names of the API's services.
@@ -88,7 +85,7 @@ mod tests {
     #[test]
     fn every_rpc_of_the_api_needs_a_permission_that_exists() {
         let methods = Methods::read().unwrap();
-        let own: Vec<_> = methods.0.values().filter(|method| method.service.starts_with(PACKAGE)).collect();
+        let own: Vec<_> = methods.0.values().filter(|method| method.name.starts_with(PACKAGE)).collect();
         assert!(own.len() > 20);
         for method in own {
             let Access::Permission(name) = &method.access else { panic!("{method:?}") };

@@ -16,9 +16,7 @@ use super::{
     layers::{self, Tools},
     methods::Methods,
 };
-use crate::{config, env::Env};
-
-pub use super::layers::Panics;
+use crate::{config, env::Env, metrics::Metrics};
 
 /// The most bytes of a request.
 pub(super) const MAX_REQUEST: usize = 1 << 20;
@@ -50,8 +48,8 @@ pub struct Parts {
     pub env: Env,
     /// What it says of its health.
     pub health: Health,
-    /// Counts what went wrong badly.
-    pub panics: Panics,
+    /// Where it reports calls.
+    pub metrics: Metrics,
     /// The services of the API.
     pub routes: Routes,
 }
@@ -109,11 +107,12 @@ fn routes(parts: &Parts) -> Result<Routes, Error> {
 }
 
 fn tools(parts: Parts, draining: CancellationToken) -> Result<Tools, Error> {
+    parts.metrics.limit_calls(parts.config.max_in_flight);
     Ok(Tools {
         env: parts.env,
         methods: Arc::new(Methods::read()?),
         authenticator: parts.authenticator,
-        panics: parts.panics,
+        metrics: parts.metrics,
         max_deadline: parts.config.max_deadline,
         max_in_flight: parts.config.max_in_flight,
         draining,

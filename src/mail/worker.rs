@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{Failure, MailTransport, Rendered, Renderer, letters::Letters};
 use crate::{
@@ -23,11 +24,13 @@ use crate::{
     domain::{Invitation, Principal, Team, invitation::Outcome},
     env::Env,
     lifecycle::spawn_essential,
+    metrics::{MailOutcome, Metrics},
     repository::{
         Database, invitations,
         mails::{self, Kind, Mail},
         teams,
     },
+    trace,
 };
 
 /// How many mails are sent at the same time. No more are taken than are sent, so that none waits with its lease running.
@@ -67,6 +70,8 @@ pub struct Worker {
     pub transport: Box<dyn MailTransport>,
     /// How to work.
     pub settings: Settings,
+    /// Where it reports what it tried.
+    pub metrics: Metrics,
 }
 
 impl std::fmt::Debug for Worker {
@@ -122,10 +127,14 @@ impl Worker {
     }
 
     async fn send(&self, mail: Mail) {
-        // Whatever this could not do is done again when the lease ends.
-        if let Err(error) = self.try_send(&mail).await {
-            tracing::warn!(mail = %mail.id, %error, "a mail cannot be looked up or recorded; trying again");
-        }
+        let span = span(&mail);
+        let work = async {
+            // Whatever this could not do is done again when the lease ends.
+            if let Err(error) = self.try_send(&mail).await {
+                tracing::warn!(mail = %mail.id, %error, "a mail cannot be looked up or recorded; trying again");
+            }
+        };
+        work.instrument(span).await;
     }
 
     async fn try_send(&self, mail: &Mail) -> Result<()> {
@@ -140,9 +149,22 @@ impl Worker {
             Kind::Invitation => Recorded::Ended(outcome),
             Kind::Renewal { .. } => Recorded::Nothing,
         };
-        match self.attempt(mail, &invitation, &team).await? {
+        let begun = Instant::now();
+        let result = self.attempt(mail, &invitation, &team).await?;
+        let outcome = match &result {
+            Ok(()) => MailOutcome::Sent,
+            Err((Failure::Transient, _)) if mail.attempts < self.settings.max_attempts => MailOutcome::Deferred,
+            Err(_) => MailOutcome::Failed,
+        };
+        self.metrics.mail(outcome, begun.elapsed());
+        if outcome != MailOutcome::Sent {
+            let span = Span::current();
+            span.record("error.type", if outcome == MailOutcome::Deferred { "DEFERRED" } else { "FAILED" });
+            span.record("otel.status_code", "ERROR");
+        }
+        match result {
             Ok(()) => self.record(mail, &invitation, told(Outcome::Sent)).await,
-            Err((Failure::Transient, reason)) if mail.attempts < self.settings.max_attempts => {
+            Err((_, reason)) if outcome == MailOutcome::Deferred => {
                 tracing::info!(mail = %mail.id, attempts = mail.attempts, reason, "a mail was not taken; trying again");
                 Ok(mails::put_off(&self.database, mail.id, self.env.now() + pause(mail.attempts), &reason).await?)
             }
@@ -185,7 +207,9 @@ impl Worker {
     async fn record(&self, mail: &Mail, invitation: &Invitation, outcome: Recorded) -> Result<()> {
         let give_up = Instant::now() + self.settings.attempt_timeout;
         loop {
-            let cx = Context { principal: Principal::system("mail"), call_id: mail.id.to_string(), traceparent: None };
+            // The end of a mail belongs to the trace of the attempt, or else to that of the call that asked for it.
+            let traceparent = trace::current().or_else(|| mail.traceparent.clone());
+            let cx = Context { principal: Principal::system("mail"), call_id: mail.id.to_string(), traceparent };
             let command = RecordDelivery {
                 team: invitation.team_id,
                 invitation: invitation.id,
@@ -202,6 +226,27 @@ impl Worker {
             }
         }
     }
+}
+
+/// The span of an attempt, linked to the trace of the call that asked for the mail. A mail without a trace has none.
+fn span(mail: &Mail) -> Span {
+    let Some(traceparent) = &mail.traceparent else { return Span::none() };
+    let kind = match mail.kind {
+        Kind::Invitation => "invitation",
+        Kind::Renewal { .. } => "renewal",
+    };
+    let span = tracing::info_span!(
+        parent: None,
+        "mail",
+        otel.name = format_args!("send {kind}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        roster.mail.id = %mail.id,
+        roster.mail.attempt = mail.attempts,
+        error.type = Empty,
+    );
+    trace::link(&span, traceparent);
+    span
 }
 
 /// Whether there is still reason to send a mail: nobody is written to about an invitation that is closed, nor asked to send

@@ -42,6 +42,26 @@ impl std::fmt::Debug for Database {
     }
 }
 
+/// How many connections a pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Which pool.
+    pub name: &'static str,
+    /// Those that nobody uses.
+    pub idle: u32,
+    /// Those that somebody uses.
+    pub used: u32,
+    /// The most that there may be.
+    pub max: u32,
+}
+
+impl Pool {
+    fn new(name: &'static str, size: u32, idle: usize, max: u32) -> Self {
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
+        Self { name, idle, used: size - idle, max }
+    }
+}
+
 /// A source for reads outside a transaction. Everything committed before the read began is in it.
 #[derive(Debug, Clone)]
 pub struct Reader(pub(super) DatabaseConnection);
@@ -117,6 +137,20 @@ impl Database {
     /// A pool of one connection of its own, whose session no other work shares. PostgreSQL only.
     pub(super) async fn lone_session(&self) -> Result<DatabaseConnection> {
         connect(postgres(&self.options, 1)).await
+    }
+
+    /// How the connections are used, by the name of each pool. Asks nobody, so it may be done at any time.
+    pub fn pools(&self) -> Vec<Pool> {
+        let max = self.options.max_connections;
+        if self.is_postgres() {
+            let pool = self.read.get_postgres_connection_pool();
+            return vec![Pool::new("main", pool.size(), pool.num_idle(), max)];
+        }
+        let (read, write) = (self.read.get_sqlite_connection_pool(), self.write.get_sqlite_connection_pool());
+        vec![
+            Pool::new("read", read.size(), read.num_idle(), max),
+            Pool::new("write", write.size(), write.num_idle(), 1),
+        ]
     }
 
     /// Whether the database answers.

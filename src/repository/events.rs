@@ -81,6 +81,28 @@ pub async fn unpublished(source: &impl Source, held_back: &[Subject], limit: u64
     read(query.all(source.connection()).await?)
 }
 
+/// The events that have not been handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many there are.
+    pub count: u64,
+    /// When the oldest of them happened.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// What the broker has not acknowledged; if there is none, what has no position yet.
+pub async fn backlog(source: &impl Source, published: bool) -> Result<Backlog> {
+    let missing = if published { Column::PublishTime } else { Column::Position };
+    let backlog = Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "count")
+        .column_as(Column::OccurTime.min(), "oldest")
+        .filter(missing.is_null())
+        .into_tuple::<(i64, Option<DateTime<Utc>>)>();
+    let (count, oldest) = backlog.one(source.connection()).await?.unwrap_or_default();
+    Ok(Backlog { count: count.unsigned_abs(), oldest })
+}
+
 /// Whether a committed event has no position yet.
 pub(super) async fn any_without_position(source: &impl Source) -> Result<bool> {
     let query = Entity::find().select_only().column(Column::Id).filter(Column::Position.is_null()).limit(1);

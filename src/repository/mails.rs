@@ -48,13 +48,16 @@ pub struct Mail {
     pub attempts: u32,
     /// When it was asked for.
     pub create_time: DateTime<Utc>,
+    /// The W3C trace context of the call that asked for it.
+    pub traceparent: Option<String>,
 }
 
 /// A mail that is asked for.
 pub type Wanted = (Uuid, InvitationId, Kind);
 
-/// Asks for mails, each in place of one of its kind about the same invitation that is still waiting.
-pub async fn enqueue(tx: &Tx, mails: &[Wanted], now: DateTime<Utc>) -> Result<()> {
+/// Asks for mails, each in place of one of its kind about the same invitation that is still waiting. `traceparent` is the
+/// W3C trace context of the call that does so.
+pub async fn enqueue(tx: &Tx, mails: &[Wanted], now: DateTime<Utc>, traceparent: Option<&str>) -> Result<()> {
     for batch in mails.chunks(ROWS_PER_STATEMENT) {
         let rows = batch.iter().map(|(id, invitation, kind)| {
             let (word, recipient) = match kind {
@@ -70,6 +73,7 @@ pub async fn enqueue(tx: &Tx, mails: &[Wanted], now: DateTime<Utc>) -> Result<()
                 kind: Set(word.to_owned()),
                 recipient: Set(recipient),
                 last_error: Set(None),
+                traceparent: Set(traceparent.map(str::to_owned)),
             }
         });
         let mut replace = OnConflict::columns([Column::InvitationId, Column::Kind]);
@@ -80,6 +84,7 @@ pub async fn enqueue(tx: &Tx, mails: &[Wanted], now: DateTime<Utc>) -> Result<()
             Column::NextAttemptTime,
             Column::Recipient,
             Column::LastError,
+            Column::Traceparent,
         ]);
         Entity::insert_many(rows).on_conflict(replace).exec_without_returning(tx.connection()).await?;
     }
@@ -128,6 +133,7 @@ impl TryFrom<Model> for Mail {
             kind,
             attempts: at.check("attempts", row.attempts.try_into())?,
             create_time: row.create_time,
+            traceparent: row.traceparent,
         })
     }
 }
@@ -168,4 +174,25 @@ pub async fn progress(
 /// How many mails are waiting.
 pub async fn count(source: &impl Source) -> Result<u64> {
     Ok(Entity::find().count(source.connection()).await?)
+}
+
+/// The mails that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// How many could be sent now.
+    pub due: u64,
+    /// How many are being sent, or wait for their next try.
+    pub put_off: u64,
+    /// When the oldest of all was asked for.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// What waits at this time.
+pub async fn queue(source: &impl Source, now: DateTime<Utc>) -> Result<Queue> {
+    let all = count(source).await?;
+    let due = Entity::find().filter(Column::NextAttemptTime.lte(now)).count(source.connection()).await?;
+    let oldest = Entity::find().select_only().column_as(Column::CreateTime.min(), "oldest");
+    let oldest = oldest.into_tuple::<Option<DateTime<Utc>>>().one(source.connection()).await?.flatten();
+    // Rows come and go between the two looks.
+    Ok(Queue { due, put_off: all.saturating_sub(due), oldest })
 }

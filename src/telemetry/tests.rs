@@ -58,6 +58,36 @@ fn json_names_the_trace() {
 }
 
 #[test]
+fn text_names_the_trace() {
+    let provider = SdkTracerProvider::builder().build();
+    let log = logged(&with("info", LogFormat::Text), Some(&provider), || {
+        tracing::info_span!("request").in_scope(|| tracing::info!("inside"));
+        tracing::info!("outside");
+    });
+    let [inside, outside] = log.lines().collect::<Vec<_>>()[..] else { panic!("{log}") };
+    let (_, ids) = inside.split_once("inside trace_id=").expect(inside);
+    let (trace, span) = ids.split_once(" span_id=").expect(inside);
+    assert_eq!((trace.len(), span.len()), (32, 16), "{inside}");
+    assert!(outside.ends_with("outside"), "{outside}");
+}
+
+#[test]
+fn the_client_of_nats_says_little_unless_it_is_asked() {
+    let told = |filter: &str| {
+        let log = logged(&with(filter, LogFormat::Text), None, || {
+            tracing::info!(target: "async_nats", "event: client error");
+            tracing::warn!(target: "async_nats", "slow consumer");
+        });
+        (log.contains("client error"), log.contains("slow consumer"))
+    };
+    assert_eq!(told("info"), (false, true));
+    assert_eq!(told("warn,roster=info"), (false, true));
+    assert_eq!(told("debug"), (true, true));
+    assert_eq!(told("info,async_nats=info"), (true, true));
+    assert_eq!(told("info,async_nats=error"), (false, false));
+}
+
+#[test]
 fn text_has_no_colours_away_from_a_terminal() {
     let line = logged(&with("info", LogFormat::Text), None, || tracing::info!(code = "OK", "served"));
     assert!(line.contains("served code=\"OK\"") && !line.contains('\u{1b}'), "{line}");
@@ -89,7 +119,7 @@ fn the_filter_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_collector_delays_the_end_by_its_limit_at_most() {
     let config = Telemetry { otlp_endpoint: Some("http://127.0.0.1:9".parse().unwrap()), ..Telemetry::default() };
-    let provider = exporting(config.otlp_endpoint.as_ref().unwrap(), &config).unwrap();
+    let provider = exporting(config.otlp_endpoint.as_ref().unwrap(), &config, &resource(&config).unwrap()).unwrap();
     let subscriber = subscriber(&config, io::sink, false, Some(&provider)).unwrap();
     tracing::subscriber::with_default(subscriber, || tracing::info_span!("request").in_scope(|| {}));
     let end = Guard(Some(provider)).shutdown();

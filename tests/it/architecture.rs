@@ -11,27 +11,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Name, Source, is_in, shipped_files};
 
 /// Each module of the library, and what it may name of the others.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("env", &[]),
     ("lifecycle", &[]),
+    ("metrics", &[]),
+    ("trace", &[]),
     ("contract", &["domain"]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
+    ("admin", &["telemetry"]),
     ("repository", &["contract", "domain"]),
-    ("application", &["domain", "env", "repository"]),
-    ("mail", &["application", "config", "domain", "env", "lifecycle", "repository"]),
+    ("application", &["domain", "env", "metrics", "repository", "trace"]),
+    ("mail", &["application", "config", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
     ("sweeper", &["application", "domain", "env", "lifecycle", "repository"]),
-    ("events", &["config", "contract", "domain", "env", "lifecycle", "repository"]),
-    ("grpc", &["application", "config", "contract", "domain", "env", "repository"]),
+    ("events", &["config", "contract", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
+    ("grpc", &["application", "config", "contract", "domain", "env", "metrics", "repository", "trace"]),
     (
         "app",
-        &["application", "config", "domain", "env", "events", "grpc", "lifecycle", "mail", "repository", "sweeper"],
+        &[
+            "admin",
+            "application",
+            "config",
+            "domain",
+            "env",
+            "events",
+            "grpc",
+            "lifecycle",
+            "mail",
+            "metrics",
+            "repository",
+            "sweeper",
+            "telemetry",
+        ],
     ),
 ];
 
 /// Libraries that only these places may name.
-const LIBRARIES: [(&str, &[&str]); 16] = [
+const LIBRARIES: [(&str, &[&str]); 22] = [
     ("sea_orm", &["src/repository", "migrations"]),
     ("sea_orm_migration", &["src/repository/schema.rs", "migrations"]),
     ("roster_migrations", &["src/repository/schema.rs"]),
@@ -45,6 +62,12 @@ const LIBRARIES: [(&str, &[&str]); 16] = [
     ("lettre", &["src/mail", "src/config/mail.rs"]),
     ("minijinja", &["src/mail"]),
     ("figment", &["src/config"]),
+    ("opentelemetry", &["src/metrics", "src/telemetry", "src/trace.rs"]),
+    ("opentelemetry_sdk", &["src/telemetry", "src/trace.rs"]),
+    ("opentelemetry_otlp", &["src/telemetry"]),
+    ("opentelemetry_prometheus", &["src/telemetry"]),
+    ("prometheus", &["src/telemetry"]),
+    ("tracing_opentelemetry", &["src/telemetry", "src/trace.rs"]),
     ("clap", &["src/main.rs", "src/cli.rs"]),
     ("hmac", &["src/domain/keyring.rs"]),
     ("rand", &["src/config", "src/application/store.rs", "src/telemetry.rs"]),

@@ -11,6 +11,7 @@ use roster::{
     config::{self, EventEncoding},
     domain::cursor,
     events::{NatsPublisher, PublishError, Publisher, Relay},
+    metrics::Metrics,
     repository::{events, sequence},
 };
 use roster_proto::events::v1::event::Payload;
@@ -31,7 +32,7 @@ struct Instance {
 impl Instance {
     async fn start(writer: &Writer, nats: Option<&config::Nats>) -> Self {
         let publisher: Option<Box<dyn Publisher>> = match nats {
-            Some(nats) => Some(Box::new(NatsPublisher::new(nats, "roster").await.unwrap())),
+            Some(nats) => Some(Box::new(NatsPublisher::new(nats, "roster", Metrics::default()).await.unwrap())),
             None => None,
         };
         let mut settings = config::Events::default();
@@ -42,6 +43,7 @@ impl Instance {
             written: writer.written.clone(),
             publisher,
             settings,
+            metrics: Metrics::default(),
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         Self { head: relay.start(&tasks, &stop), tasks, stop }
@@ -138,7 +140,7 @@ both! {
         let database = writer.open().await;
         sequence::advance(&database, 10).await.unwrap();
         let stored = events::unpublished(&database.reader(), &[], 1).await.unwrap();
-        let publisher = NatsPublisher::new(&topic.settings, "roster").await.unwrap();
+        let publisher = NatsPublisher::new(&topic.settings, "roster", Metrics::default()).await.unwrap();
         publisher.prepare().await.unwrap();
         for _ in 0..3 {
             publisher.publish(&stored[0]).await.unwrap();
@@ -150,7 +152,7 @@ both! {
         let writer = Writer::new(db).await;
         let topic = Topic::new(EventEncoding::Protobuf);
         topic.make_unfit().await;
-        let publisher = NatsPublisher::new(&topic.settings, "roster").await.unwrap();
+        let publisher = NatsPublisher::new(&topic.settings, "roster", Metrics::default()).await.unwrap();
         let refused = publisher.prepare().await.unwrap_err();
         assert!(matches!(&refused, PublishError::Unavailable(why) if why.contains("its retention policy must be limits")));
 

@@ -14,6 +14,7 @@ pub mod reader;
 pub mod replay;
 pub mod rpc;
 pub mod scene;
+pub mod scrape;
 pub mod server;
 pub mod session;
 pub mod sink;

@@ -1,17 +1,19 @@
-//! What the running program tells its operators: the log of calls and failures, and traces.
+//! What the running program tells its operators: the log of calls and failures here, and more in the modules.
+
+mod admin;
+mod documents;
+mod metrics;
+mod otlp;
+mod promql;
+mod traces;
 
 use std::path::Path;
 
-use opentelemetry_proto::tonic::{
-    common::v1::{KeyValue, any_value::Value},
-    trace::v1::Span,
-};
 use serde_json::Value as Json;
 use tonic::Code;
 
 use crate::support::{
     Outcome as _,
-    collector::Collector,
     process::{Served, steady_port},
     scene::{create_team, create_user},
     server::eventually,
@@ -60,47 +62,6 @@ async fn the_log_has_a_line_for_a_call_and_the_cause_of_a_failure() {
     assert_eq!((&told[1]["message"], &told[1]["reason"]), (&"served".into(), &"INTERNAL".into()));
 }
 
-fn text<'a>(attributes: &'a [KeyValue], key: &str) -> &'a str {
-    let found =
-        attributes.iter().find(|attribute| attribute.key == key).unwrap_or_else(|| panic!("no {key}: {attributes:#?}"));
-    match found.value.as_ref().unwrap().value.as_ref().unwrap() {
-        Value::StringValue(text) => text,
-        other => panic!("{key}: {other:?}"),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn traces_arrive_at_a_collector() {
-    let collector = Collector::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let settings = [
-        ("ROSTER_TELEMETRY__OTLP_ENDPOINT", collector.endpoint.as_str()),
-        ("ROSTER_TELEMETRY__SERVICE_NAME", "members"),
-    ];
-    let mut roster = Served::start(folder.path(), &settings).await;
-    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-    let caller = roster.caller().saying("traceparent", &format!("00-{trace}-{parent}-01"));
-    create_user(&caller, "ada").await;
-    caller.list("not-a-team").await.refused(Code::InvalidArgument, "INVALID_FIELD");
-    // At its end it hands over what it has.
-    roster.process.signal("TERM");
-    assert!(roster.process.end().await.success());
-
-    let received = collector.received().await;
-    for resource in received.iter() {
-        assert_eq!(text(&resource.resource.as_ref().unwrap().attributes, "service.name"), "members");
-    }
-    let spans: Vec<&Span> =
-        received.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).collect();
-    for (name, method) in
-        [("roster.v1.UserService/CreateUser", "CreateUser"), ("roster.v1.TeamService/ListMembers", "ListMembers")]
-    {
-        let span = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name}: {spans:#?}"));
-        assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (trace.to_owned(), parent.to_owned()));
-        assert_eq!((text(&span.attributes, "rpc.system"), text(&span.attributes, "rpc.method")), ("grpc", method));
-    }
-}
-
 /// Traces are not worth waiting for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_collector_it_serves_and_ends_all_the_same() {
@@ -110,13 +71,4 @@ async fn without_its_collector_it_serves_and_ends_all_the_same() {
     create_user(&served.caller(), "ada").await;
     served.process.signal("TERM");
     assert!(served.process.end().await.success());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }

@@ -23,7 +23,8 @@ pub(in crate::application) async fn request_renewal(
         return Ok(());
     }
     let Some(to) = recipient(work, team, &after).await? else { return Ok(()) };
-    Ok(mails::enqueue(work.tx, &[(work.id(), after.id, Kind::Renewal { to })], work.now).await?)
+    let wanted = [(work.id(), after.id, Kind::Renewal { to })];
+    Ok(mails::enqueue(work.tx, &wanted, work.now, work.cx.traceparent.as_deref()).await?)
 }
 
 /// Who answers for the invitation, if they may still send it; otherwise the owner of the tree who has been one longest.

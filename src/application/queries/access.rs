@@ -38,28 +38,36 @@ impl Queries {
     /// Whether people may do things, in the order of the questions. A person can ask about themselves only. What does
     /// not exist gives nobody anything.
     pub async fn check_access(&self, cx: &Context, checks: &[Check], fresh: &Consistency) -> Result<Vec<bool>> {
-        for check in checks {
-            authorize::for_self::<permission::CheckAccess>(cx, Some(&check.user))?;
-        }
-        fresh.check(&self.reader).await?;
-        let verdicts = self.verdicts(checks).await?;
-        Ok(verdicts.into_iter().map(|verdict| matches!(verdict, Verdict::Allowed(_))).collect())
+        self.statements
+            .group("CheckAccess", async {
+                for check in checks {
+                    authorize::for_self::<permission::CheckAccess>(cx, Some(&check.user))?;
+                }
+                fresh.check(&self.reader).await?;
+                let verdicts = self.verdicts(checks).await?;
+                Ok(verdicts.into_iter().map(|verdict| matches!(verdict, Verdict::Allowed(_))).collect())
+            })
+            .await
     }
 
     /// Whether a person may do something, and why. A person can ask about themselves, and about others in teams where
     /// they hold the permission to.
     pub async fn explain_access(&self, cx: &Context, check: Check, fresh: &Consistency) -> Result<Verdict> {
-        if cx.principal.person.as_ref().is_none_or(|person| *person != check.user) {
-            self.authorize::<permission::ExplainAccess>(cx, check.team, fresh).await?;
-        } else {
-            authorize::check_scope::<permission::ExplainAccess>(&cx.principal)?;
-            fresh.check(&self.reader).await?;
-        }
-        let snapshot = self.reader.snapshot().await?;
-        let mut known = self.load(&snapshot, std::slice::from_ref(&check)).await?;
-        self.recall(&snapshot, &check, &mut known).await?;
-        snapshot.end().await?;
-        Ok(known.verdicts(&[check], self.now()).pop().unwrap_or(Verdict::NotAMember))
+        self.statements
+            .group("ExplainAccess", async {
+                if cx.principal.person.as_ref().is_none_or(|person| *person != check.user) {
+                    self.authorize::<permission::ExplainAccess>(cx, check.team, fresh).await?;
+                } else {
+                    authorize::check_scope::<permission::ExplainAccess>(&cx.principal)?;
+                    fresh.check(&self.reader).await?;
+                }
+                let snapshot = self.reader.snapshot().await?;
+                let mut known = self.load(&snapshot, std::slice::from_ref(&check)).await?;
+                self.recall(&snapshot, &check, &mut known).await?;
+                snapshot.end().await?;
+                Ok(known.verdicts(&[check], self.now()).pop().unwrap_or(Verdict::NotAMember))
+            })
+            .await
     }
 
     /// Loads what the questions are about as it is at one moment, and answers them.

@@ -33,10 +33,14 @@ impl Queries {
         id: InvitationId,
         fresh: &Consistency,
     ) -> Result<Invitation> {
-        self.authorize::<ReadInvitations>(cx, team, fresh).await?;
-        let found = vec![self.find_invitation(team, id).await?];
-        let found = self.with_progress(found).await?.pop();
-        found.ok_or_else(|| Error::Missing(Missing::Invitation(id.to_string())))
+        self.statements
+            .group("GetInvitation", async {
+                self.authorize::<ReadInvitations>(cx, team, fresh).await?;
+                let found = vec![self.find_invitation(team, id).await?];
+                let found = self.with_progress(found).await?.pop();
+                found.ok_or_else(|| Error::Missing(Missing::Invitation(id.to_string())))
+            })
+            .await
     }
 
     /// A page of invitations.
@@ -47,12 +51,16 @@ impl Queries {
         page: &invitations::Page<'_>,
         fresh: &Consistency,
     ) -> Result<Vec<Invitation>> {
-        let (team, allowed) = self.authorize::<ReadInvitations>(cx, team, fresh).await?;
-        if page.filter.descendants {
-            check_below::<ReadInvitations>(allowed.authority(), &team)?;
-        }
-        let found = invitations::list(&self.reader, &team, page).await?;
-        self.with_progress(found).await
+        self.statements
+            .group("ListInvitations", async {
+                let (team, allowed) = self.authorize::<ReadInvitations>(cx, team, fresh).await?;
+                if page.filter.descendants {
+                    check_below::<ReadInvitations>(allowed.authority(), &team)?;
+                }
+                let found = invitations::list(&self.reader, &team, page).await?;
+                self.with_progress(found).await
+            })
+            .await
     }
 
     /// The link of an open invitation: the same one that its mail holds.
@@ -63,11 +71,15 @@ impl Queries {
         id: InvitationId,
         fresh: &Consistency,
     ) -> Result<Link> {
-        self.authorize::<LinkInvitations>(cx, team, fresh).await?;
-        let invitation = self.find_invitation(team, id).await?;
-        invitation.check_open(self.now())?;
-        let token = self.links.token(&invitation);
-        Ok(Link { url: self.links.url(&token), token, expire_time: invitation.expire_time })
+        self.statements
+            .group("GetInvitationLink", async {
+                self.authorize::<LinkInvitations>(cx, team, fresh).await?;
+                let invitation = self.find_invitation(team, id).await?;
+                invitation.check_open(self.now())?;
+                let token = self.links.token(&invitation);
+                Ok(Link { url: self.links.url(&token), token, expire_time: invitation.expire_time })
+            })
+            .await
     }
 
     async fn find_invitation(&self, team: TeamId, id: InvitationId) -> Result<Invitation> {

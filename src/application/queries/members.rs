@@ -15,12 +15,16 @@ use crate::{
 impl Queries {
     /// A member.
     pub async fn member(&self, cx: &Context, team: TeamId, user: &UserId, fresh: &Consistency) -> Result<TeamMember> {
-        self.authorize::<ReadMembers>(cx, team, fresh).await?;
-        let missing = || Error::Missing(Missing::Member(user.to_string()));
-        let recorded = members::get(&self.reader, team, user).await?;
-        let member = recorded.and_then(|member| member.at(self.now())).ok_or_else(missing)?;
-        let user = users::get(&self.reader, user).await?.ok_or_else(missing)?;
-        Ok(TeamMember { member, user })
+        self.statements
+            .group("GetMember", async {
+                self.authorize::<ReadMembers>(cx, team, fresh).await?;
+                let missing = || Error::Missing(Missing::Member(user.to_string()));
+                let recorded = members::get(&self.reader, team, user).await?;
+                let member = recorded.and_then(|member| member.at(self.now())).ok_or_else(missing)?;
+                let user = users::get(&self.reader, user).await?.ok_or_else(missing)?;
+                Ok(TeamMember { member, user })
+            })
+            .await
     }
 
     /// Those of these users who are members, in the order in which they were asked for, and those who are not.
@@ -31,17 +35,21 @@ impl Queries {
         ids: &[UserId],
         fresh: &Consistency,
     ) -> Result<(Vec<TeamMember>, Vec<UserId>)> {
-        self.authorize::<ReadMembers>(cx, team, fresh).await?;
-        let recorded = members::get_many(&self.reader, team, ids).await?;
-        let found = self.with_users(recorded, self.now()).await?;
-        let (mut there, mut missing) = (Vec::new(), Vec::new());
-        for id in ids {
-            match found.iter().find(|found| found.user.id == *id) {
-                Some(found) => there.push(found.clone()),
-                None => missing.push(id.clone()),
-            }
-        }
-        Ok((there, missing))
+        self.statements
+            .group("BatchGetMembers", async {
+                self.authorize::<ReadMembers>(cx, team, fresh).await?;
+                let recorded = members::get_many(&self.reader, team, ids).await?;
+                let found = self.with_users(recorded, self.now()).await?;
+                let (mut there, mut missing) = (Vec::new(), Vec::new());
+                for id in ids {
+                    match found.iter().find(|found| found.user.id == *id) {
+                        Some(found) => there.push(found.clone()),
+                        None => missing.push(id.clone()),
+                    }
+                }
+                Ok((there, missing))
+            })
+            .await
     }
 
     /// A page of members, and the place after which there are more. Who is deleted while it is read is left out.
@@ -52,9 +60,13 @@ impl Queries {
         page: &members::Page<'_>,
         fresh: &Consistency,
     ) -> Result<(Vec<TeamMember>, Option<members::Place<UserId>>)> {
-        self.authorize::<ReadMembers>(cx, team, fresh).await?;
-        let (found, next) = members::list(&self.reader, team, page).await?;
-        Ok((self.with_users(found, page.now).await?, next))
+        self.statements
+            .group("ListMembers", async {
+                self.authorize::<ReadMembers>(cx, team, fresh).await?;
+                let (found, next) = members::list(&self.reader, team, page).await?;
+                Ok((self.with_users(found, page.now).await?, next))
+            })
+            .await
     }
 
     /// A page of the people of a team, members with who they are, and the place after which there are more. Seeing the
@@ -66,26 +78,30 @@ impl Queries {
         page: &members::RosterPage<'_>,
         fresh: &Consistency,
     ) -> Result<(Vec<(members::Entry, Option<User>)>, Option<members::EntryPlace>)> {
-        self.authorize::<ReadMembers>(cx, team, fresh).await?;
-        self.authorize::<ReadInvitations>(cx, team, fresh).await?;
-        let one_more = members::RosterPage { limit: page.limit + 1, ..page.clone() };
-        let mut entries = members::roster(&self.reader, team, &one_more).await?;
-        let more = entries.len() as u64 > page.limit;
-        entries.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        let next = entries.last().filter(|_| more).map(members::Entry::place);
-        let ids = entries.iter().filter_map(|entry| match entry {
-            members::Entry::Member(member) => Some(&member.user_id),
-            members::Entry::Invitation(_) => None,
-        });
-        let users = users::get_many(&self.reader, ids).await?;
-        let entries = entries.into_iter().filter_map(|entry| match entry {
-            members::Entry::Member(member) => {
-                let user = users.get(&member.user_id)?.clone();
-                Some((members::Entry::Member(member.at(page.now)?), Some(user)))
-            }
-            invited @ members::Entry::Invitation(_) => Some((invited, None)),
-        });
-        Ok((entries.collect(), next))
+        self.statements
+            .group("ListRoster", async {
+                self.authorize::<ReadMembers>(cx, team, fresh).await?;
+                self.authorize::<ReadInvitations>(cx, team, fresh).await?;
+                let one_more = members::RosterPage { limit: page.limit + 1, ..page.clone() };
+                let mut entries = members::roster(&self.reader, team, &one_more).await?;
+                let more = entries.len() as u64 > page.limit;
+                entries.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+                let next = entries.last().filter(|_| more).map(members::Entry::place);
+                let ids = entries.iter().filter_map(|entry| match entry {
+                    members::Entry::Member(member) => Some(&member.user_id),
+                    members::Entry::Invitation(_) => None,
+                });
+                let users = users::get_many(&self.reader, ids).await?;
+                let entries = entries.into_iter().filter_map(|entry| match entry {
+                    members::Entry::Member(member) => {
+                        let user = users.get(&member.user_id)?.clone();
+                        Some((members::Entry::Member(member.at(page.now)?), Some(user)))
+                    }
+                    invited @ members::Entry::Invitation(_) => Some((invited, None)),
+                });
+                Ok((entries.collect(), next))
+            })
+            .await
     }
 
     /// What these memberships are at this moment, with who holds them.

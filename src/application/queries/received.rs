@@ -50,15 +50,19 @@ impl Queries {
 
     /// What a token stands for.
     pub async fn preview_invitation(&self, cx: &Context, token: &str) -> Result<Preview> {
-        check_scope::<RespondInvitations>(&cx.principal)?;
-        let claim = self.claim(token)?;
-        let found = invitations::get_any(&self.reader, claim.invitation).await?.ok_or(Error::TokenInvalid)?;
-        let replaced = match check_alive(&found, claim) {
-            Ok(()) => false,
-            Err(Error::Broken(_)) => true,
-            Err(error) => return Err(error),
-        };
-        self.preview(found, replaced).await
+        self.statements
+            .group("PreviewInvitation", async {
+                check_scope::<RespondInvitations>(&cx.principal)?;
+                let claim = self.claim(token)?;
+                let found = invitations::get_any(&self.reader, claim.invitation).await?.ok_or(Error::TokenInvalid)?;
+                let replaced = match check_alive(&found, claim) {
+                    Ok(()) => false,
+                    Err(Error::Broken(_)) => true,
+                    Err(error) => return Err(error),
+                };
+                self.preview(found, replaced).await
+            })
+            .await
     }
 
     /// A page of the invitations to a person's own address, the newest first.
@@ -70,18 +74,22 @@ impl Queries {
         limit: u64,
         fresh: &Consistency,
     ) -> Result<Vec<Preview>> {
-        for_self::<RespondInvitations>(cx, Some(user))?;
-        fresh.check(&self.reader).await?;
-        let found = users::get(&self.reader, user).await?;
-        let user = found.ok_or_else(|| Error::Missing(Missing::User(user.to_string())))?;
-        if !user.email_verified {
-            return Err(Broken::EmailNotVerified.into());
-        }
-        let mut previews = Vec::new();
-        for invitation in invitations::of_address(&self.reader, &user.email, after, limit, self.now()).await? {
-            previews.push(self.preview(invitation, false).await?);
-        }
-        Ok(previews)
+        self.statements
+            .group("ListMyInvitations", async {
+                for_self::<RespondInvitations>(cx, Some(user))?;
+                fresh.check(&self.reader).await?;
+                let found = users::get(&self.reader, user).await?;
+                let user = found.ok_or_else(|| Error::Missing(Missing::User(user.to_string())))?;
+                if !user.email_verified {
+                    return Err(Broken::EmailNotVerified.into());
+                }
+                let mut previews = Vec::new();
+                for invitation in invitations::of_address(&self.reader, &user.email, after, limit, self.now()).await? {
+                    previews.push(self.preview(invitation, false).await?);
+                }
+                Ok(previews)
+            })
+            .await
     }
 
     async fn preview(&self, invitation: Invitation, replaced: bool) -> Result<Preview> {

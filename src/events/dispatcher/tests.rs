@@ -9,6 +9,7 @@ use crate::{
         Relay,
         fixtures::{MemoryBroker, TestDatabase},
     },
+    telemetry::{self, Meters},
 };
 
 /// A relay that publishes to a broker in memory.
@@ -17,21 +18,36 @@ struct Running {
     written: Arc<Notify>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    meters: Meters,
 }
 
 fn start(db: &TestDatabase, broker: &MemoryBroker) -> Running {
     let (written, tasks, stop) = (Arc::new(Notify::new()), TaskTracker::new(), CancellationToken::new());
+    let told = config::Telemetry { admin_listen: Some(([127, 0, 0, 1], 0).into()), ..config::Telemetry::default() };
+    let meters = Meters::new(&told, &telemetry::resource(&told).unwrap()).unwrap();
     let relay = Relay {
         database: db.database.clone(),
         env: db.env.clone(),
         written: written.clone(),
         publisher: Some(Box::new(broker.clone())),
         settings: config::Events::default(),
+        metrics: Metrics::new(&meters.meter()),
     };
-    Running { head: relay.start(&tasks, &stop), written, tasks, stop }
+    Running { head: relay.start(&tasks, &stop), written, tasks, stop, meters }
 }
 
 impl Running {
+    /// Waits until so many subjects are said to be held back.
+    async fn holds_back(&self, count: usize) {
+        let line = format!("roster_outbox_held_back {count}");
+        let told = async {
+            while !self.meters.text().unwrap().lines().any(|told| told == line) {
+                sleep(PACE).await;
+            }
+        };
+        timeout(Duration::from_secs(20), told).await.unwrap_or_else(|_| panic!("{line} is not told"));
+    }
+
     async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -107,9 +123,11 @@ async fn a_subject_that_is_refused_or_not_answered_holds_back_only_itself() {
     assert_eq!(broker.stored().len(), 31);
     let in_vain = broker.attempts() - 31;
     assert!(in_vain < 15, "{in_vain} attempts, without a pause between them");
+    running.holds_back(1).await;
 
     broker.refuse(&team(refused), false);
     broker.has_stored(62).await;
+    running.holds_back(0).await;
     assert_in_order(&broker, refused, 31);
     assert!(broker.stored_of(&team(silent)).is_empty());
     running.stop().await;

@@ -27,6 +27,18 @@ pub(super) struct Form {
     encoding: EventEncoding,
 }
 
+/// A message.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// Where it goes.
+    pub(super) subject: String,
+    /// What happened.
+    pub(super) kind: String,
+    /// The W3C trace context of the call that made the event.
+    pub(super) traceparent: Option<String>,
+    pub(super) content: PublishMessage,
+}
+
 /// Why an event is no message: it is damaged.
 #[derive(Debug, thiserror::Error)]
 #[error("the event {event_id} is damaged")]
@@ -42,8 +54,8 @@ impl Form {
         Self { prefix: settings.subject_prefix.clone(), source, encoding: settings.encoding }
     }
 
-    /// The subject and the message.
-    pub(super) fn message(&self, event: &StoredEvent) -> Result<(String, PublishMessage), DamagedEvent> {
+    /// An event's message.
+    pub(super) fn message(&self, event: &StoredEvent) -> Result<Message, DamagedEvent> {
         let damaged = |source| DamagedEvent { event_id: event.id, source };
         let position = cursor::encode(event.position);
         let encoded = contract::with_position(&event.payload, position.clone());
@@ -73,7 +85,12 @@ impl Form {
         if !traceparent.is_empty() {
             headers.insert("traceparent", header(&traceparent).as_ref());
         }
-        Ok((subject, PublishMessage::build().headers(headers).payload(body.into())))
+        Ok(Message {
+            subject,
+            kind: event.kind.clone(),
+            traceparent: Some(traceparent).filter(|text| !text.is_empty()),
+            content: PublishMessage::build().headers(headers).payload(body.into()),
+        })
     }
 }
 

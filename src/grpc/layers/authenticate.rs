@@ -10,6 +10,7 @@ use crate::{
     application::Context,
     domain::Principal,
     grpc::{auth::Authenticator, methods::Access, status::EdgeError},
+    trace,
 };
 
 /// What stands in the place of a permission that nobody holds.
@@ -25,7 +26,8 @@ impl Step for Authenticate {
         match self.admit(&request, &call) {
             Ok(None) => Box::pin(next(request)),
             Ok(Some(principal)) => {
-                let traceparent = call.traceparent().map(str::to_owned);
+                // What follows from the call follows from this server's part in its trace, where traces are made.
+                let traceparent = trace::current().or_else(|| call.traceparent().map(str::to_owned));
                 request.extensions_mut().insert(Context { principal, call_id: call.id().to_owned(), traceparent });
                 // Nobody needs the secret from here on.
                 request.headers_mut().remove(AUTHORIZATION);

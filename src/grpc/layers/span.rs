@@ -1,15 +1,13 @@
 //! Puts a call into a span of its own, named as the OpenTelemetry conventions for RPC ask.
 
-use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tonic::body::Body;
 use tracing::{Instrument as _, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     Answer, Call, Request, Rest, Step,
     body::{self, Polled, Watch, watched},
 };
+use crate::trace;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -29,36 +27,24 @@ impl Step for Span {
 /// The span; its status is filled in by whoever records the call.
 fn span(call: &Call, headers: &http::HeaderMap) -> tracing::Span {
     // What a caller made up is no name of a span: there would be as many as callers can think of.
-    let (service, method) = call.method().map_or(("", "_OTHER"), |method| (&method.service, &method.name));
+    let name = call.method().map(|method| &*method.name);
+    let original = name.is_none().then(|| call.path().trim_start_matches('/'));
     let span = tracing::info_span!(
         "call",
-        otel.name = if service.is_empty() { method.to_owned() } else { format!("{service}/{method}") },
+        otel.name = name.unwrap_or("grpc"),
         otel.kind = "server",
         otel.status_code = Empty,
-        rpc.system = "grpc",
-        rpc.service = service,
-        rpc.method = method,
-        rpc.grpc.status_code = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = name.unwrap_or("_OTHER"),
+        rpc.method_original = original,
+        rpc.response.status_code = Empty,
+        error.type = Empty,
         call_id = call.id(),
     );
     if call.traceparent().is_some() {
-        let parent = TraceContextPropagator::new().extract(&Metadata(headers));
-        // Without a collector there is nothing that could have a parent.
-        let _ = span.set_parent(parent);
+        trace::continue_from(&span, headers);
     }
     span
-}
-
-struct Metadata<'a>(&'a http::HeaderMap);
-
-impl Extractor for Metadata<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
-    }
 }
 
 struct InSpan(tracing::Span);

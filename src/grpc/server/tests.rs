@@ -31,6 +31,13 @@ fn is(code: Code, reason: &str) -> (Code, String) {
     (code, reason.to_owned())
 }
 
+/// The series of calls that ended so.
+fn failures(method: &str, code: &str, reason: &str) -> String {
+    format!(
+        r#"roster_rpc_failures_total{{roster_error_reason="{reason}",rpc_method="{method}",rpc_response_status_code="{code}"}}"#
+    )
+}
+
 #[tokio::test]
 async fn a_call_bears_its_id_and_its_caller() {
     let fixture = Fixture::start().await;
@@ -54,8 +61,9 @@ async fn a_panic_costs_one_call() {
     let id = failed.metadata().get("x-request-id").unwrap().to_str().unwrap();
     assert_eq!(failed.get_details_error_info().unwrap().metadata["request_id"], id);
     assert!(!format!("{failed:?}").contains("hunter2"));
-    assert_eq!(fixture.panics.count(), 1);
+    assert_eq!(fixture.number("roster_panics_total"), 1);
     roles.get_role(role("who")).await.unwrap();
+    assert_eq!(fixture.number("roster_panics_total"), 1);
 }
 
 #[tokio::test]
@@ -65,7 +73,7 @@ async fn a_panic_costs_one_stream() {
     let mut stream = fixture.events().watch(request).await.unwrap().into_inner();
     stream.message().await.unwrap().unwrap();
     assert_eq!(reason(&stream.message().await.unwrap_err()), is(Code::Internal, "INTERNAL"));
-    assert_eq!(fixture.panics.count(), 1);
+    assert_eq!(fixture.number("roster_panics_total"), 1);
 }
 
 #[tokio::test]
@@ -93,6 +101,10 @@ async fn what_is_too_much_is_refused_at_once() {
         assert_eq!(reason(&refused), is(Code::ResourceExhausted, "OVERLOADED"));
         assert!(refused.get_details_retry_info().unwrap().retry_delay.is_some());
         assert!(begun.elapsed() < Duration::from_millis(500));
+        assert_eq!(fixture.number(&failures("roster.v1.RoleService/GetRole", "RESOURCE_EXHAUSTED", "OVERLOADED")), 1);
+        // The call that waits, and the stream.
+        assert_eq!(fixture.number("roster_rpc_in_flight"), 2);
+        assert_eq!(fixture.number("roster_rpc_max_in_flight"), 1);
         fixture.health().check(HealthCheckRequest::default()).await.unwrap();
         fixture.go_on.notify_one();
     };
@@ -109,6 +121,8 @@ async fn what_nobody_serves_is_unimplemented() {
         assert_eq!(reason(&refused), is(Code::Unimplemented, "UNKNOWN_METHOD"), "{path}");
         assert_eq!(refused.get_details_error_info().unwrap().metadata["method"], path);
     }
+    // Whatever a caller makes up, it is counted under one name.
+    assert_eq!(fixture.number(&failures("_OTHER", "UNIMPLEMENTED", "UNKNOWN_METHOD")), 4);
 }
 
 #[tokio::test]

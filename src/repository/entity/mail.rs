@@ -14,6 +14,7 @@ pub(in crate::repository) struct Model {
     pub(in crate::repository) kind: String,
     pub(in crate::repository) recipient: Option<String>,
     pub(in crate::repository) last_error: Option<String>,
+    pub(in crate::repository) traceparent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

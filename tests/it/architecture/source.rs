@@ -84,7 +84,9 @@ pub fn shipped_files() -> &'static [Source] {
     static FILES: LazyLock<Vec<Source>> = LazyLock::new(|| {
         let mut files = read(false);
         let tests: BTreeSet<String> = files.iter().flat_map(|file| file.tests.iter().cloned()).collect();
-        files.retain(|file| !file.path.starts_with("tests/") && !tests.contains(&file.path));
+        // With a module, those below it are for tests too.
+        let for_tests = |path: &str| tests.iter().any(|test| is_in(path, test.strip_suffix(".rs").unwrap_or(test)));
+        files.retain(|file| !file.path.starts_with("tests/") && !for_tests(&file.path));
         files
     });
     &FILES

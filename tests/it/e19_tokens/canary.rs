@@ -334,6 +334,11 @@ both! {
             secrets.assert_absent("a trace", &resource.encode_to_vec());
             secrets.assert_absent("a trace", format!("{resource:?}").as_bytes());
         }
+        let metrics = collector.metrics().await;
+        assert!(!metrics.is_empty(), "there are metrics");
+        for resource in metrics.iter() {
+            secrets.assert_absent("a metric", format!("{resource:?}").as_bytes());
+        }
 
         let tables = tables(db, &database.url, &session).await;
         // What is looked through is what was written: the addresses are there, in events too.

@@ -63,6 +63,11 @@ impl TestServer {
         self.running.as_ref().unwrap().local_addr()
     }
 
+    /// The address for those who look after it.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().admin_addr().expect("the configuration names one")
+    }
+
     /// A connection to it.
     pub fn channel(&self) -> Channel {
         self.channel.clone()

@@ -29,20 +29,22 @@ use crate::{
     grpc::{
         auth::Authenticator,
         health::Health,
-        server::{Error, Panics, Parts, serve},
+        server::{Error, Parts, serve},
     },
+    metrics::Metrics,
+    telemetry::{self, Meters},
 };
 
 /// A running server.
 pub(super) struct Fixture {
     pub(super) address: SocketAddr,
     pub(super) channel: Channel,
-    pub(super) panics: Panics,
     pub(super) draining: CancellationToken,
     /// Told when a call of `wait` has arrived.
     pub(super) waiting: Arc<Notify>,
     /// Lets that call go on.
     pub(super) go_on: Arc<Notify>,
+    meters: Meters,
     serving: JoinHandle<Result<(), Error>>,
 }
 
@@ -56,7 +58,10 @@ impl Fixture {
         change(&mut config, &mut auth);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (panics, draining) = (Panics::default(), CancellationToken::new());
+        let draining = CancellationToken::new();
+        // Somebody may ask for the numbers; who asks here needs no port.
+        let told = config::Telemetry { admin_listen: Some(address), ..config::Telemetry::default() };
+        let meters = Meters::new(&told, &telemetry::resource(&told).unwrap()).unwrap();
         let (waiting, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let obliging = Obliging { waiting: waiting.clone(), go_on: go_on.clone() };
         let parts = Parts {
@@ -64,13 +69,13 @@ impl Fixture {
             authenticator: Authenticator::new(&auth),
             env: Env::system(),
             health: Health::new().await.unwrap(),
-            panics: panics.clone(),
+            metrics: Metrics::new(&meters.meter()),
             routes: Routes::new(limited!(RoleServiceServer::new(obliging.clone())))
                 .add_service(limited!(EventServiceServer::new(obliging))),
         };
         let serving = TaskTracker::new().spawn(serve(listener, parts, draining.clone()));
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { address, channel, panics, draining, waiting, go_on, serving }
+        Self { address, channel, draining, waiting, go_on, meters, serving }
     }
 
     pub(super) fn roles(&self) -> RoleServiceClient<Channel> {
@@ -83,6 +88,13 @@ impl Fixture {
 
     pub(super) fn health(&self) -> HealthClient<Channel> {
         HealthClient::new(self.channel.clone())
+    }
+
+    /// The number in the line that begins with this; 0 if there is none.
+    pub(super) fn number(&self, series: &str) -> u64 {
+        let text = self.meters.text().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// How the server ended.

@@ -139,9 +139,8 @@ async fn a_call_is_a_span_in_the_trace_of_its_caller() {
     let mut shown: Vec<_> = attributes.map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect();
     shown.sort();
     insta::assert_snapshot!(shown.join("\n"), @r"
-    rpc.grpc.status_code=13
-    rpc.method=GetRole
-    rpc.service=roster.v1.RoleService
-    rpc.system=grpc
+    rpc.method=roster.v1.RoleService/GetRole
+    rpc.response.status_code=INTERNAL
+    rpc.system.name=grpc
     ");
 }
