@@ -1,5 +1,6 @@
 //! The composition root: the only place that knows every type, and how they are put together.
 
+mod check;
 mod greeting;
 mod migrate;
 
@@ -34,6 +35,7 @@ use crate::{
     telemetry::{self, Meters, Resource},
 };
 
+pub use check::{Reach, check};
 pub use migrate::{Migrate, migrate};
 
 /// How long the writes, and then the work in the background, may take to end once the last call has ended.

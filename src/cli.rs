@@ -11,6 +11,7 @@ Examples:
   roster --config /etc/roster.toml        serve with a configuration file
   ROSTER_SERVER__LISTEN=127.0.0.1:6000 roster
   roster config                           show what is in force
+  roster config check                     say what is wrong with it
   roster migrate status                   show which migrations are applied
 
 Exit status: 0 success, 1 failure, 2 a mistake in the command line or the configuration.";
@@ -46,8 +47,11 @@ Examples:
         #[arg(long)]
         live: bool,
     },
-    /// Print the effective configuration as TOML, secrets masked.
-    Config,
+    /// Print the effective configuration as TOML, secrets masked; or check it, or explain every key.
+    Config {
+        #[command(subcommand)]
+        what: Option<ConfigCommand>,
+    },
     /// Make a service token, and the configuration that admits its bearer.
     #[command(
         long_about = "\
@@ -65,6 +69,29 @@ Examples:
         #[arg(long, default_value = "my-service", value_parser = service_name)]
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say everything that is wrong with the configuration, or `ok`. Starts nothing and makes nothing.
+    #[command(
+        long_about = "\
+Say everything that is wrong with the configuration, or `ok`. Starts nothing and makes nothing.
+
+First every key is looked at, then the files and folders that are named: mail templates, certificates, keys,
+credentials. Exit status 2 if anything is wrong.",
+        after_help = "\
+Examples:
+  roster --config /etc/roster.toml config check
+  roster config check --connect"
+    )]
+    Check {
+        /// Also see whether PostgreSQL, NATS and the mail server answer and let this service in.
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Print a page of every key with its variable, its default and its meaning, as Markdown.
+    Reference,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! The configuration: what an operator can set, typed and checked.
 //!
-//! One struct per section; their fields say what each key means. Three layers: the defaults, a TOML file, and
+//! One struct per section; the comments of their fields say what each key means, and [`reference()`] makes the page for
+//! operators of them. Three layers: the defaults, a TOML file, and
 //! environment variables (`ROSTER_SECTION__KEY`); the later wins, key by key. Start at [`Config::load`]. This module
 //! alone reads the environment. It opens no connection and creates no file; the one exception has to be asked for,
 //! [`Links::load_keys`].
@@ -12,11 +13,13 @@ mod database;
 mod error;
 mod events;
 mod extract;
+mod index;
 mod keys;
 mod layers;
 mod limits;
 mod links;
 mod mail;
+mod reference;
 mod roles;
 mod secret_files;
 mod server;
@@ -27,6 +30,7 @@ mod web;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auth::{Auth, AuthMode, ServiceToken, TokenDigest, new_service_token};
@@ -37,6 +41,7 @@ pub use keys::KeyFileError;
 pub use limits::{Limits, RateLimit};
 pub use links::{AcceptUrl, KeyBytes, LinkKey, Links};
 pub use mail::{Mail, MailFile, MailTransportKind, Smtp, SmtpSecurity};
+pub use reference::reference;
 pub use roles::Role;
 pub use server::Server;
 pub use telemetry::{LogFormat, OtlpEndpoint, Telemetry};
@@ -44,10 +49,10 @@ pub use text::InvalidText;
 pub use web::{TeamUrl, WebUrl};
 
 /// Everything that can be set.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the instance keeps its own files. Default `./data`.
+    /// Where the instance keeps its own files: the SQLite database, mail in files, the generated link key.
     pub data_dir: PathBuf,
     /// The gRPC server.
     pub server: Server,
@@ -57,7 +62,8 @@ pub struct Config {
     pub auth: Auth,
     /// Invitation links.
     pub links: Links,
-    /// How often callers may do what others get to feel.
+    /// How often callers may do what others get to feel. What is refused ends with `RESOURCE_EXHAUSTED` and says when to
+    /// try again. The limits for invitations count addresses, and hold for all instances on a database together.
     pub limits: Limits,
     /// Outgoing mail.
     pub mail: Mail,
@@ -65,7 +71,7 @@ pub struct Config {
     pub events: Events,
     /// Logs and traces.
     pub telemetry: Telemetry,
-    /// The system roles. Default: owner, admin and member.
+    /// The system roles, which every team has. A list replaces them all; `owner` and `admin` must be in it.
     pub roles: Vec<Role>,
 }
 

@@ -16,7 +16,7 @@ use roster::grpc::healthcheck;
 use roster::telemetry;
 use secrecy::ExposeSecret as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, ConfigCommand};
 
 /// How long a server may take to say whether it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,7 +51,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(report.trim_end())?;
         }
         Command::Healthcheck { endpoint, live } => return check_health(file, endpoint, live),
-        Command::Config => print(Config::load(file)?.to_toml()?.trim_end())?,
+        Command::Config { what: None } => print(Config::load(file)?.to_toml()?.trim_end())?,
+        Command::Config { what: Some(ConfigCommand::Check { connect }) } => check_config(file, connect)?,
+        Command::Config { what: Some(ConfigCommand::Reference) } => print(config::reference().trim_end())?,
         Command::Token { name } => print(&token(&name)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -98,6 +100,16 @@ fn check_health(file: Option<&Path>, endpoint: Option<String>, live: bool) -> Re
     let serving = on_runtime(async { Ok(healthcheck::check(&endpoint, service, HEALTH_TIMEOUT).await?) })?;
     print(if serving { "SERVING" } else { "NOT_SERVING" })?;
     Ok(if serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_config(file: Option<&Path>, connect: bool) -> Result<(), Failure> {
+    let config = Config::load(file)?;
+    let reach = if connect { app::Reach::Servers } else { app::Reach::Files };
+    let problems = on_runtime(async { Ok(app::check(&config, reach).await) })?;
+    if !problems.as_slice().is_empty() {
+        return Err(config::Error::Invalid(problems).into());
+    }
+    Ok(print("ok")?)
 }
 
 /// An address to connect to for one to listen on: `0.0.0.0` means every address, and so also loopback.

@@ -7,48 +7,53 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::{TryRngCore as _, rngs::OsRng};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Problems;
-use super::text::{self, InvalidText};
+use super::roles::Patterns;
+use super::text::{InvalidText, Text};
 use crate::domain::PermissionPattern;
 
 /// Authentication.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// How callers show who they are. Default `development`.
+    /// How callers show who they are.
     pub mode: AuthMode,
-    /// The services that may call in mode `tokens`; at least one there.
+    /// The services that may call in mode `tokens`, at least one there. `roster token` makes an entry.
     pub tokens: Vec<ServiceToken>,
 }
 
 /// How callers show who they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// Not at all: every call is the service `dev`, which may do anything. On loopback only.
+    /// Not at all: every call is the service `dev`, which may do anything; on loopback only.
     #[default]
     Development,
-    /// By `authorization: Bearer` and one of [`Auth::tokens`].
+    /// By `authorization: Bearer` and one of `auth.tokens`.
     Tokens,
 }
 
 /// A service that may call, known by the hash of its token.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceToken {
-    /// The service's name, unique, 1 to 63 of `a-z`, `0-9`, `-`, `_`, `.`; the actor in events.
+    /// The service's name, the actor in events. Unique; 1 to 63 of `a-z`, `0-9`, `-`, `_`, `.`.
+    #[schemars(extend("x-required" = true))]
     pub name: String,
-    /// SHA-256 of the token. Unique.
-    #[serde(with = "text")]
+    /// SHA-256 of its token, 64 hexadecimal digits. Unique.
+    #[serde(with = "Text")]
+    #[schemars(extend("x-required" = true))]
     pub sha256: TokenDigest,
-    /// What it may do: permission patterns such as `roster.members.read` or `roster.*`.
-    #[serde(with = "super::roles::patterns")]
+    /// What it may do: permissions such as `roster.members.read`, or patterns such as `roster.*`.
+    #[serde(with = "Patterns")]
+    #[schemars(extend("x-required" = true))]
     pub scopes: Vec<PermissionPattern>,
-    /// Whether it may act for a user (metadata `roster-actor`). Default false.
+    /// Whether it may act for a person, named in the metadata `roster-actor`.
     pub act_for_users: bool,
 }
 

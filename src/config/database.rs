@@ -5,31 +5,34 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::Problems;
-use super::text::{self, InvalidText, MASK};
+use super::text::{HumanTime, InvalidText, MASK, Text};
 
 /// The database.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// Which database. Default `sqlite://<data_dir>/roster.db`.
-    #[serde(with = "text")]
+    /// `sqlite://PATH`, or `postgres://USER:PASSWORD@HOST/NAME` with the parameters that PostgreSQL takes. If not set,
+    /// it is the SQLite file `roster.db` in `data_dir`.
+    #[serde(with = "Text")]
     pub url: DatabaseUrl,
-    /// The file that `url` was read from, if it was.
+    /// A file that holds the URL.
     pub url_file: Option<PathBuf>,
-    /// Connections held at most. At least 1, default 10. `SQLite` uses one of them to write.
+    /// Connections held at most, at least 1. SQLite uses one of them to write.
     pub max_connections: u32,
-    /// How long a call waits for a free connection. Default 3 s.
-    #[serde(with = "humantime_serde")]
+    /// How long a call waits for a free connection before it ends with `UNAVAILABLE`.
+    #[serde(with = "HumanTime")]
     pub acquire_timeout: Duration,
-    /// How long `PostgreSQL` may work on one statement. At least 1 ms, default 5 s.
-    #[serde(with = "humantime_serde")]
+    /// How long PostgreSQL may work on one statement, at least 1 ms.
+    #[serde(with = "HumanTime")]
     pub statement_timeout: Duration,
-    /// Whether `serve` applies missing migrations before it listens. Default true.
+    /// Whether `serve` applies missing migrations before it listens. If false, run `roster migrate up` before an
+    /// upgrade.
     pub migrate_on_start: bool,
 }
 

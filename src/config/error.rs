@@ -48,13 +48,26 @@ pub struct Problem {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
+impl Problem {
+    /// A problem of a key.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into(), variable: None }
+    }
+}
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<T: IntoIterator<Item = Problem>>(problems: T) -> Self {
+        Self(problems.into_iter().collect())
+    }
+}
+
 impl Problems {
     /// Records a problem, unless one is known for this key or for a table around it: what was
     /// refused has been replaced by a default, and judging that would only mislead.
     pub(super) fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
         let (key, message) = (key.into(), message.into());
         if !self.0.iter().any(|known| covers(&known.key, &key)) {
-            self.0.push(Problem { key, message, variable: None });
+            self.0.push(Problem::new(key, message));
         }
     }
 

@@ -5,36 +5,36 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::Problems;
-use super::text::{self, InvalidText, MASK};
+use super::text::{HumanTime, InvalidText, MASK, Text};
 
 /// Publication of events.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Events {
-    /// Where events are published. Default `none`; `ListEvents` and `Watch` work with either.
+    /// Where events are published. `ListEvents` and `Watch` work either way.
     pub publisher: PublisherKind,
     /// How often an instance looks for what others wrote; its own writes wake it. An event reaches the streams of every
-    /// instance within twice this time. Default 150 ms.
-    #[serde(with = "humantime_serde")]
+    /// instance within twice this time.
+    #[serde(with = "HumanTime")]
     pub poll_interval: Duration,
-    /// How long published events can be listed. At least 7 days (the default), so that what a broker lost can be
-    /// published again.
-    #[serde(with = "humantime_serde")]
+    /// How long published events can be listed, at least 7 days, so that what a broker lost can be published again.
+    #[serde(with = "HumanTime")]
     pub retention: Duration,
-    /// How often a quiet `Watch` sends a checkpoint. Default 5 s.
-    #[serde(with = "humantime_serde")]
+    /// How often a quiet `Watch` sends a checkpoint.
+    #[serde(with = "HumanTime")]
     pub checkpoint_interval: Duration,
     /// The publisher `nats`.
     pub nats: Nats,
 }
 
 /// Where events are published.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PublisherKind {
     /// Nowhere.
@@ -45,28 +45,28 @@ pub enum PublisherKind {
 }
 
 /// A NATS server with JetStream.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nats {
-    /// The server. Default `nats://127.0.0.1:4222`.
-    #[serde(with = "text")]
+    /// The server, `nats://` or `tls://`; may hold user and password, or a token.
+    #[serde(with = "Text")]
     pub url: NatsUrl,
-    /// The file that `url` was read from, if it was.
+    /// A file that holds the URL.
     pub url_file: Option<PathBuf>,
-    /// The stream, made at start if missing. Default `ROSTER_EVENTS`.
+    /// The stream; made at start if missing.
     pub stream: String,
-    /// What every subject begins with. Default `roster.events.v1`.
+    /// What every subject begins with.
     pub subject_prefix: String,
-    /// A NATS credentials file (`.creds`). Default: none.
+    /// A NATS credentials file (`.creds`).
     pub credentials_file: Option<PathBuf>,
-    /// The form of a message's body. Default `protobuf`.
+    /// The form of a message's body.
     pub encoding: EventEncoding,
-    /// Messages sent before an acknowledgement is awaited. 1 to 4096, default 256.
+    /// Messages sent before an acknowledgement is awaited, 1 to 4096.
     pub window: usize,
 }
 
 /// The form of a published event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EventEncoding {
     /// `roster.events.v1.Event` in binary.

@@ -6,14 +6,8 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 
 use super::error::Problems;
+use super::index::{FILE, keys};
 use super::{Config, DatabaseUrl};
-
-/// Keys that each table of a list must have; a secret may also come from a file.
-const REQUIRED: [(&str, &[&str]); 3] = [
-    ("auth.tokens", &["name", "sha256", "scopes"]),
-    ("links.keys", &["id", "secret"]),
-    ("roles", &["id", "name", "permissions"]),
-];
 
 /// Makes a configuration of `values`; the result is of use only if `problems` stays empty.
 ///
@@ -50,17 +44,17 @@ fn follow_data_dir(mut config: Config, values: &Dict) -> Config {
     config
 }
 
+/// Keys that each table of a list must have; a secret may also come from a file.
 fn require_in_lists(values: &Dict, problems: &mut Problems) {
-    for (list, keys) in REQUIRED {
+    for key in keys().iter().filter(|key| key.required) {
+        let Some(list) = key.table().strip_suffix("[]") else { continue };
         let Some(Value::Array(_, items)) = Value::from(values.clone()).find(list) else {
             continue;
         };
         for (index, item) in items.iter().enumerate() {
             let Value::Dict(_, dict) = item else { continue };
-            for key in keys {
-                let given = dict.contains_key(*key) || dict.contains_key(&format!("{key}_file"));
-                problems.require(given, &format!("{list}[{index}].{key}"), "is required");
-            }
+            let given = dict.contains_key(key.name()) || dict.contains_key(&format!("{}{FILE}", key.name()));
+            problems.require(given, &format!("{list}[{index}].{}", key.name()), "is required");
         }
     }
 }

@@ -47,9 +47,29 @@ impl Links {
         }
         let path = data_dir.join(FILE);
         let text = read_or_create(data_dir, &path).map_err(|source| KeyFileError::Io { path: path.clone(), source })?;
-        let secret: KeyBytes = text.trim().parse().map_err(|_| KeyFileError::Damaged { path: path.clone() })?;
+        let secret = key_in(&text, &path)?;
         Ok(vec![LinkKey { id: GENERATED_ID, secret, secret_file: Some(path) }])
     }
+
+    /// Whether [`Links::load_keys`] would find what it can use. Makes nothing: a file that is missing is none to find.
+    ///
+    /// # Errors
+    /// If that file cannot be read, or holds something else.
+    pub fn check_key_file(&self, data_dir: &Path) -> Result<(), KeyFileError> {
+        let path = data_dir.join(FILE);
+        if !self.keys.is_empty() {
+            return Ok(());
+        }
+        match fs::read_to_string(&path) {
+            Ok(text) => key_in(&text, &path).map(drop),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(KeyFileError::Io { path, source }),
+        }
+    }
+}
+
+fn key_in(text: &str, path: &Path) -> Result<KeyBytes, KeyFileError> {
+    text.trim().parse().map_err(|_| KeyFileError::Damaged { path: path.to_owned() })
 }
 
 fn read_or_create(data_dir: &Path, path: &Path) -> io::Result<String> {

@@ -10,15 +10,10 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 
 use super::error::{Error, Problems, covers};
+use super::index::{Kind, keys};
 
 /// Start of the name of every variable that configures Roster.
 const PREFIX: &str = "ROSTER_";
-/// Keys at the top level, whose variables have no `__`. Any other variable without `__` is left
-/// alone: Kubernetes injects `ROSTER_SERVICE_HOST` and `ROSTER_PORT` beside a service called roster.
-const TOP_LEVEL: [&str; 2] = ["data_dir", "roles"];
-/// Keys that hold a list of tables; their variables hold a TOML array.
-const LISTS: [&str; 3] = ["roles", "auth.tokens", "links.keys"];
-
 /// What was given, before any type or default.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
@@ -64,17 +59,25 @@ impl Layers {
     }
 }
 
-/// `ROSTER_SERVER__MAX_DEADLINE` → `server.max_deadline`; `None` for what configures nothing.
+/// `ROSTER_SERVER__MAX_DEADLINE` → `server.max_deadline`; `None` for what configures nothing. A variable without `__` is
+/// left alone unless it is that of a key at the top: Kubernetes injects `ROSTER_SERVICE_HOST` and `ROSTER_PORT` beside a
+/// service called roster.
 fn key_of(variable: &str) -> Option<String> {
     let name = variable.strip_prefix(PREFIX)?.to_ascii_lowercase();
-    (name.contains("__") || TOP_LEVEL.contains(&&*name)).then(|| name.replace("__", "."))
+    let at_the_top = || keys().iter().any(|key| key.path == name && key.kind != Kind::Table);
+    (name.contains("__") || at_the_top()).then(|| name.replace("__", "."))
+}
+
+/// `server.max_deadline` → `ROSTER_SERVER__MAX_DEADLINE`.
+pub(super) fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
 }
 
 /// A variable's value: TOML where the key holds a list, else the text as it stands. It is not
 /// guessed at, so that a password of digits stays a text; numbers are made where a number is due.
 fn read_value(key: &str, value: OsString) -> Result<Value, String> {
     let text = value.into_string().map_err(|_| "is not UTF-8")?;
-    if !LISTS.contains(&key) {
+    if !keys().iter().any(|known| known.path == key && known.kind == Kind::List) {
         return Ok(Value::from(text));
     }
     toml::from_str::<Dict>(&format!("value = {text}"))

@@ -2,33 +2,36 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::Problems;
+use super::text::HumanTime;
 use crate::domain::rate::Limit;
 
 /// Limits that hold for all instances on a database together.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Addresses that one person may invite. Default 2,000 per hour.
+    /// Addresses that one person may invite. A service that acts for nobody has no such limit.
     #[serde(deserialize_with = "per_inviter")]
     pub invitations_per_inviter: RateLimit,
-    /// Addresses that may be invited to one team. Default 10,000 per hour.
+    /// Addresses that may be invited to one team.
     #[serde(deserialize_with = "per_team")]
     pub invitations_per_team: RateLimit,
-    /// How often one address may be invited, by whomever. Default 20 per day.
+    /// How often one address may be invited, by whomever and to whichever team.
     #[serde(deserialize_with = "per_recipient")]
     pub invitations_per_recipient: RateLimit,
 }
 
 /// So many at once, and one more each time that the period, divided by the count, has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RateLimit {
-    /// How many; 0 means that there is no limit.
+    /// How many at once; after that, one more each time that `period` divided by `count` has passed. 0 means that there
+    /// is no limit.
     pub count: u32,
     /// Per how long, up to 366 days.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "HumanTime")]
     pub period: Duration,
 }
 

@@ -8,37 +8,43 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::auth::from_hex;
 use super::error::Problems;
-use super::text::{self, InvalidText, MASK};
+use super::text::{InvalidText, MASK, Text};
 use super::web::WebUrl;
 
 /// Invitation links.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Links {
-    /// The page that a link leads to. Default `http://localhost:8080/invitations/accept`.
-    #[serde(with = "text")]
+    /// The page that a link in an invitation leads to: an absolute `http` or `https` URL of at most 800 characters,
+    /// without quotes, brackets and a fragment. The token is added as the query parameter `token`.
+    #[serde(with = "Text")]
     pub accept_url: AcceptUrl,
-    /// The keys that sign tokens: the first one signs, all verify. Empty (the default) means one that this instance
-    /// makes for itself; see [`Links::load_keys`].
+    /// The keys that sign tokens: the first one signs, all verify. If there is none, one is made at the first start and
+    /// kept in `secret.key` in `data_dir`. Replicas must share their keys, so that PostgreSQL with authentication
+    /// requires one here.
     pub keys: Vec<LinkKey>,
 }
 
 /// A key that signs the tokens of links.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinkKey {
-    /// Names the key in the tokens it signed. Unique; never given to another key.
+    /// Names the key in the tokens that it signed, 0 to 255. Unique, and never given to another key. The generated key
+    /// has 0.
+    #[schemars(extend("x-required" = true))]
     pub id: u8,
-    /// At least 32 bytes, as base64 or hexadecimal digits.
-    #[serde(with = "text")]
+    /// At least 32 bytes, in base64 or hexadecimal (`openssl rand -base64 32`).
+    #[serde(with = "Text")]
+    #[schemars(extend("x-required" = true))]
     pub secret: KeyBytes,
-    /// The file that `secret` was read from, if it was.
+    /// A file that holds the key.
     pub secret_file: Option<PathBuf>,
 }
 

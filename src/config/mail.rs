@@ -5,47 +5,51 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::{Address, message::Mailbox};
+use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::error::Problems;
-use super::text::{self, MASK};
+use super::text::{self, HumanTime, OptionalSecret, OptionalText};
 use super::web::{TeamUrl, WebUrl};
 use crate::domain::profile::Locale;
 
 /// Outgoing mail.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mail {
-    /// Where mail goes. Default `file`.
+    /// Where mail goes.
     pub transport: MailTransportKind,
-    /// The sender: `Name <user@example.com>`, or the bare address. Default `Roster <no-reply@localhost>`.
+    /// The sender: `Name <user@example.com>`, or the bare address.
     pub from: String,
-    /// What the product is called in mails, 1 to 100 characters. Default `Roster`.
+    /// What the product is called in mails, 1 to 100 characters.
     pub product_name: String,
-    /// The logo at the head of mails in HTML: an `https` URL. Default: none.
-    #[serde(with = "text::option")]
+    /// A logo for the head of mails, an `https` URL; without it the product's name stands there. It is shown 36 pixels
+    /// high, and has to be seen on white and on dark ground.
+    #[serde(with = "OptionalText")]
     pub logo_url: Option<WebUrl>,
-    /// Where recipients can ask: an e-mail address that stands at the foot of mails. Default: none.
+    /// An e-mail address for questions, at the foot of mails.
     pub support_address: Option<String>,
-    /// The page on which an invited person logs in once they have accepted. Default: none, and then mails name none.
-    #[serde(with = "text::option")]
+    /// The page to log in on, an `http` or `https` URL; invitations name it if it is set.
+    #[serde(with = "OptionalText")]
     pub login_url: Option<WebUrl>,
-    /// The page on which inviters see to an invitation. Default: none, and then mails name none.
-    #[serde(with = "text::option")]
+    /// The page on which inviters see to an invitation; `{team_id}` and `{invitation_id}` in it stand for the ids. The
+    /// mail that somebody asks for a new invitation leads to it.
+    #[serde(with = "OptionalText")]
     pub team_url: Option<TeamUrl>,
-    /// The folder of the operator's templates. Default: none, and then all mails are in the English that is built in.
+    /// A folder with mail templates of your own, in any language ([mail.md](mail.md)). They are tried at start, and a
+    /// mistake in one stops it. English is built in.
     pub templates: Option<PathBuf>,
-    /// The language of mails to people whose own has no templates: a BCP 47 tag. Default `en`.
+    /// The language of mails to people whose own has no templates: a tag such as `de` or `pt-BR`.
     pub default_locale: String,
-    /// How often the outbox is looked at when nothing wakes its worker. Default 1 s.
-    #[serde(with = "humantime_serde")]
+    /// How often the outbox is looked at when nothing wakes its worker.
+    #[serde(with = "HumanTime")]
     pub poll_interval: Duration,
-    /// Attempts before a mail is given up. At least 1, default 10.
+    /// Attempts before a mail is given up, at least 1.
     pub max_attempts: u32,
-    /// How long one attempt may take as a whole, default 1 min. After a crash, a mail that was being sent is tried again
-    /// after twice as long.
-    #[serde(with = "humantime_serde")]
+    /// How long one attempt may take as a whole. After a crash, a mail that was being sent is tried again after twice
+    /// as long.
+    #[serde(with = "HumanTime")]
     pub attempt_timeout: Duration,
     /// The transport `file`.
     pub file: MailFile,
@@ -54,7 +58,7 @@ pub struct Mail {
 }
 
 /// Where mail goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTransportKind {
     /// Into `.eml` files, for development.
@@ -65,41 +69,41 @@ pub enum MailTransportKind {
 }
 
 /// Mail into files.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MailFile {
-    /// The folder, made if missing. Default `<data_dir>/mail`.
+    /// The folder of the `.eml` files, made if missing. If not set, it is `mail` in `data_dir`.
     pub folder: PathBuf,
 }
 
 /// Mail to an SMTP server.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Smtp {
-    /// The server's name or address. Required by the transport `smtp`; empty by default.
+    /// The server's name or address; required by the transport `smtp`.
     pub host: String,
-    /// Its port. Default 587.
+    /// Its port.
     pub port: u16,
-    /// How the connection is protected. Default `starttls`.
+    /// How the connection is protected.
     pub security: SmtpSecurity,
-    /// Whom to log in as; needs a password. Default: no login.
+    /// Whom to log in as; needs a password.
     pub username: Option<String>,
     /// The password to log in with.
-    #[serde(serialize_with = "mask", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "OptionalSecret", skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretString>,
-    /// The file that `password` was read from, if it was.
+    /// A file that holds the password.
     pub password_file: Option<PathBuf>,
-    /// Connections kept at most. At least 1, default 4.
+    /// Connections kept at most, at least 1.
     pub pool_size: u32,
-    /// How long one SMTP command may take. Default 10 s.
-    #[serde(with = "humantime_serde")]
+    /// How long one SMTP command may take.
+    #[serde(with = "HumanTime")]
     pub timeout: Duration,
-    /// A PEM file with one more certificate authority to trust beside the system's. Default: none.
+    /// A PEM file with one more certificate authority to trust beside the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 /// How an SMTP connection is protected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpSecurity {
     /// Upgraded to TLS before anything is said; without TLS nothing is sent.
@@ -217,9 +221,4 @@ impl Smtp {
     fn is_local(&self) -> bool {
         self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-fn mask<S: Serializer>(_: &Option<SecretString>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(MASK)
 }

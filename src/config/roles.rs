@@ -2,28 +2,32 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::error::Problems;
-use super::text;
+use super::text::{self, Text};
 use crate::domain::permission::{OWNER_ONLY, PermissionPattern};
 use crate::domain::{self, RoleId};
 
 /// A system role.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Role {
     /// Its id, unique: 1 to 63 of `a-z`, `0-9`, `_` and `-`. The ids `owner` and `admin` must exist, since passing on
     /// the ownership gives the one and then the other.
-    #[serde(with = "text")]
+    #[serde(with = "Text")]
+    #[schemars(extend("x-required" = true))]
     pub id: RoleId,
     /// A name for people, 1 to 100 characters.
+    #[schemars(extend("x-required" = true))]
     pub name: String,
     /// What the role is for. May be empty.
     pub description: String,
     /// What it gives: permissions, or patterns such as `catalog.*`. A pattern never gives what only owners hold
     /// (`roster.teams.delete`, `roster.ownership.transfer`); the role `owner` names these beside `*`.
-    #[serde(with = "patterns")]
+    #[serde(with = "Patterns")]
+    #[schemars(extend("x-required" = true))]
     pub permissions: Vec<PermissionPattern>,
     /// Whether holding it in a team gives the same in every team below. The role `owner` has to.
     pub reaches_descendants: bool,
@@ -107,23 +111,19 @@ fn check_owner(role: &Role, key: &str, problems: &mut Problems) {
     }
 }
 
-/// A list of permission patterns as text.
-pub(super) mod patterns {
-    use super::PermissionPattern;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+/// For `#[serde(with = "Patterns")]`: permission patterns as a list of texts.
+#[derive(JsonSchema)]
+#[schemars(transparent, inline)]
+pub(super) struct Patterns(#[expect(dead_code, reason = "what it looks like in the file")] Vec<String>);
 
-    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<PermissionPattern>, D::Error> {
+impl Patterns {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PermissionPattern>, D::Error> {
         let parse =
             |text: &String| PermissionPattern::parse(text).map_err(|why| D::Error::custom(format!("{text:?} {why}")));
         Vec::<String>::deserialize(from)?.iter().map(parse).collect()
     }
 
-    pub(in crate::config) fn serialize<S: Serializer>(
-        patterns: &[PermissionPattern],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(patterns: &[PermissionPattern], to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(patterns)
     }
 }

@@ -3,40 +3,38 @@
 use figment::value::{Dict, Value};
 
 use super::error::Problems;
-
-/// Secrets that stand in a table: (table, key).
-const IN_TABLES: [(&str, &str); 3] = [("database", "url"), ("events.nats", "url"), ("mail.smtp", "password")];
-/// Secrets that stand in each table of a list: (table of the list, list, key).
-const IN_LISTS: [(&str, &str, &str); 1] = [("links", "keys", "secret")];
+use super::index::{FILE, keys};
 
 /// Reads the files that are named, and puts what they hold where the secret would have stood.
 pub(super) fn fill(values: &mut Dict, problems: &mut Problems) {
-    for (table, key) in IN_TABLES {
-        if let Some(dict) = find(values, table) {
-            fill_one(dict, key, table, problems);
-        }
-    }
-    for (table, list, key) in IN_LISTS {
-        let Some(Value::Array(_, items)) = find(values, table).and_then(|d| d.get_mut(list)) else {
+    for secret in keys().iter().filter(|key| key.secret()) {
+        let Some(list) = secret.table().strip_suffix("[]") else {
+            if let Some(dict) = find(values, secret.table()) {
+                fill_one(dict, secret.name(), secret.table(), problems);
+            }
+            continue;
+        };
+        let (table, name) = list.rsplit_once('.').unwrap_or(("", list));
+        let Some(Value::Array(_, items)) = find(values, table).and_then(|dict| dict.get_mut(name)) else {
             continue;
         };
         for (index, item) in items.iter_mut().enumerate() {
             if let Value::Dict(_, dict) = item {
-                fill_one(dict, key, &format!("{table}.{list}[{index}]"), problems);
+                fill_one(dict, secret.name(), &format!("{list}[{index}]"), problems);
             }
         }
     }
 }
 
 fn find<'a>(values: &'a mut Dict, table: &str) -> Option<&'a mut Dict> {
-    table.split('.').try_fold(values, |dict, key| match dict.get_mut(key) {
+    table.split('.').filter(|key| !key.is_empty()).try_fold(values, |dict, key| match dict.get_mut(key) {
         Some(Value::Dict(_, inner)) => Some(inner),
         _ => None,
     })
 }
 
 fn fill_one(dict: &mut Dict, key: &str, table: &str, problems: &mut Problems) {
-    let file_key = format!("{key}_file");
+    let file_key = format!("{key}{FILE}");
     let Some(path) = dict.get(&file_key).and_then(Value::as_str) else {
         return;
     };

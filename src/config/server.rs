@@ -3,31 +3,34 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problems;
+use super::text::HumanTime;
 
 /// The gRPC server.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Address and port to listen on. Default `127.0.0.1:50051`.
+    /// Address and port of the gRPC server. Anything but loopback needs callers that show who they are: see
+    /// `auth.mode`.
     pub listen: SocketAddr,
-    /// Whether server reflection (v1 and v1alpha) is offered. Default true.
+    /// Whether server reflection (v1 and v1alpha) is offered.
     pub reflection: bool,
-    /// Calls served at once over all connections; more are refused at once. Health checks do not
-    /// count. At least 1, default 1024.
+    /// Calls served at once over all connections, at least 1; more are refused at once with `RESOURCE_EXHAUSTED`.
+    /// Health checks do not count.
     pub max_in_flight: usize,
-    /// The longest a call may take, whatever deadline its caller set; streams have none.
-    /// Default 10 s.
-    #[serde(with = "humantime_serde")]
+    /// The longest a call may take, whatever deadline its caller set. Streams have none.
+    #[serde(with = "HumanTime")]
     pub max_deadline: Duration,
-    /// How long calls in flight may go on after the stop of accepting. Default 20 s.
-    #[serde(with = "humantime_serde")]
+    /// How long calls in flight may go on after SIGTERM. Keep the sum of this, `drain_delay` and 10 s below the grace
+    /// period of whatever ends the process.
+    #[serde(with = "HumanTime")]
     pub drain_timeout: Duration,
-    /// How long calls are still accepted after health has turned `NOT_SERVING`, so that load
-    /// balancers learn of it. Default 0 s.
-    #[serde(with = "humantime_serde")]
+    /// How long new calls are still taken after health has turned `NOT_SERVING`, so that load balancers learn of it; 5
+    /// s suit Kubernetes.
+    #[serde(with = "HumanTime")]
     pub drain_delay: Duration,
 }
 

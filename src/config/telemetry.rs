@@ -5,38 +5,41 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::error::Problems;
-use super::text::{self, InvalidText};
+use super::text::{self, HumanTime, InvalidText, OptionalText};
 
 /// Logs, traces and metrics.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// The form of the log on standard error. Default `auto`.
+    /// The form of the log on standard error.
     pub log_format: LogFormat,
-    /// What is logged: a level, or `target=level` pairs separated by commas. Default `info`. Libraries never log below
-    /// `debug`, whatever this says: their finest levels show what they were given.
+    /// What is logged: a level, or `target=level` pairs: `info,roster::events=debug,sqlx::query=debug`. Libraries never
+    /// log at `trace`, whatever this says: there they print what they were given, secrets too.
     pub log_filter: String,
-    /// The OTLP/gRPC collector that traces and metrics go to. Default: none, and no traces.
-    #[serde(with = "text::option")]
+    /// The OTLP/gRPC collector that traces and metrics go to, `http://HOST:4317`; without it there are no traces. TLS
+    /// is left to a collector near by.
+    #[serde(with = "OptionalText")]
     pub otlp_endpoint: Option<OtlpEndpoint>,
-    /// How often metrics go to the collector. Default one minute.
-    #[serde(with = "humantime_serde")]
+    /// How often metrics go to the collector.
+    #[serde(with = "HumanTime")]
     pub metrics_interval: Duration,
-    /// Where metrics and the probes `/livez` and `/readyz` are served, by HTTP and to everybody. Default: nowhere.
+    /// Address and port that serve `/metrics` for Prometheus and the probes `/livez` and `/readyz`, by plain HTTP and
+    /// to everybody who reaches it ([operations.md](operations.md)).
     pub admin_listen: Option<SocketAddr>,
-    /// `service.name` of traces and metrics. Default `roster`.
+    /// `service.name` of traces and metrics. `OTEL_RESOURCE_ATTRIBUTES` adds more attributes.
     pub service_name: String,
-    /// The share of traces that is kept, 0 to 1, where the caller has not decided it. Default 1.
+    /// The share of traces that is kept, 0 to 1, where the caller has not decided it.
     pub sample_ratio: f64,
 }
 
 /// The form of the log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// `text` on a terminal, `json` elsewhere.

@@ -30,28 +30,6 @@ fn the_defaults_are_valid_and_survive_a_round_trip() {
     assert_eq!(load(&defaults, &[]).unwrap().to_toml().unwrap(), defaults);
 }
 
-/// Calls `visit` with every key that holds a value, and the value.
-fn visit_leaves(table: &toml::Table, prefix: &str, visit: &mut impl FnMut(String, &toml::Value)) {
-    for (key, value) in table {
-        match value {
-            toml::Value::Table(inner) => visit_leaves(inner, &format!("{prefix}{key}."), visit),
-            value => visit(format!("{prefix}{key}"), value),
-        }
-    }
-}
-
-#[test]
-fn the_documentation_has_every_key_with_its_variable_and_default() {
-    let text = include_str!("../../docs/configuration.md");
-    let defaults = toml::Table::try_from(Config::default()).unwrap();
-    visit_leaves(&defaults, "", &mut |key, value| {
-        let variable = format!("ROSTER_{}", key.to_ascii_uppercase().replace('.', "__"));
-        let default = if key == "roles" { "see below".to_owned() } else { format!("`{value}`") };
-        let row = format!("| `{key}` | `{variable}` | {default} |");
-        assert!(text.contains(&row), "docs/configuration.md lacks this row:\n{row}");
-    });
-}
-
 #[test]
 fn the_production_example_in_the_documentation_is_valid() {
     let text = include_str!("../../docs/configuration.md");

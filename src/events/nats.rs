@@ -92,7 +92,21 @@ impl NatsPublisher {
         })
     }
 
-    async fn connected(&self) -> Result<(), PublishError> {
+    /// Reads what [`NatsPublisher::new`] would read, and does not connect.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn check(settings: &config::Nats) -> Result<(), NatsSetupError> {
+        link::options(settings).await.map(drop)
+    }
+
+    /// Waits for the connection, for a short time.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Unavailable`] with what the last attempt failed with.
+    pub async fn connected(&self) -> Result<(), PublishError> {
         let mut link = self.link.clone();
         match timeout(PATIENCE, link.wait_for(Link::is_up)).await {
             Ok(Ok(_up)) => Ok(()),

@@ -78,6 +78,18 @@ impl SmtpTransport {
         })
     }
 
+    /// Connects and logs in as for a message, and hangs up.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with what the server or the way to it failed with.
+    pub async fn reach(&self) -> Result<(), SendError> {
+        let mut connection = self.limited(self.connection()).await?;
+        // It has answered; what it says to the farewell changes nothing.
+        let _ = timeout(LIVENESS, connection.quit()).await;
+        Ok(())
+    }
+
     async fn attempt(&self, message: &Rendered) -> Result<(), SendError> {
         let mut connection = self.connection().await?;
         connection.send(message.envelope(), &message.raw()).await.map_err(|error| reply::about_message(&error))?;
@@ -96,6 +108,13 @@ impl SmtpTransport {
         self.server.connect().await.map_err(|error| reply::about_server(&error))
     }
 
+    /// lettre limits connecting only; a server that stops answering would hold what waits for it for ever.
+    async fn limited<T>(&self, work: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
+        timeout(self.limit, work).await.unwrap_or_else(|_| {
+            Err(SendError::transient(format!("the mail server did not answer within {:?}", self.limit)))
+        })
+    }
+
     fn take_idle(&self) -> Option<AsyncSmtpConnection> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
@@ -107,10 +126,7 @@ impl MailTransport for SmtpTransport {
             let Ok(_permit) = self.permits.acquire().await else {
                 return Err(SendError::transient("the mail transport is closed"));
             };
-            // lettre limits connecting only; a server that stops answering would hold the attempt for ever.
-            timeout(self.limit, self.attempt(message)).await.unwrap_or_else(|_| {
-                Err(SendError::transient(format!("the mail server did not answer within {:?}", self.limit)))
-            })
+            self.limited(self.attempt(message)).await
         })
     }
 }

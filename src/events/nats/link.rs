@@ -63,12 +63,8 @@ impl Link {
     }
 }
 
-/// A client that connects in the background, and what becomes of its connection. With every new connection `checked` is
-/// reset: it may lead to another server, or to one that was set up anew.
-pub(super) async fn connect(
-    settings: &config::Nats,
-    checked: Arc<AtomicBool>,
-) -> Result<(Client, watch::Receiver<Link>), NatsSetupError> {
+/// How to connect, and to which server. Reads the credentials file.
+pub(super) async fn options(settings: &config::Nats) -> Result<(ConnectOptions, String), NatsSetupError> {
     let (server, credentials) = split(settings.url.expose());
     let mut options = match credentials {
         Some((user, Some(password))) => ConnectOptions::with_user_and_password(user, password),
@@ -79,6 +75,16 @@ pub(super) async fn connect(
         let refuse = |source| NatsSetupError::Credentials { path: path.clone(), source };
         options = options.credentials_file(path).await.map_err(refuse)?;
     }
+    Ok((options, server))
+}
+
+/// A client that connects in the background, and what becomes of its connection. With every new connection `checked` is
+/// reset: it may lead to another server, or to one that was set up anew.
+pub(super) async fn connect(
+    settings: &config::Nats,
+    checked: Arc<AtomicBool>,
+) -> Result<(Client, watch::Receiver<Link>), NatsSetupError> {
+    let (options, server) = options(settings).await?;
     let (link, updates) = watch::channel(Link::default());
     let client = options
         .name("roster")

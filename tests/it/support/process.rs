@@ -164,9 +164,10 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     rest.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).next()?.parse().ok()
 }
 
-/// A file with this text, for a command to read.
+/// A file with this text, for a command to read. The folders around it are made.
 pub fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, text).unwrap();
     path
 }
