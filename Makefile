@@ -40,4 +40,4 @@ run: ## Start Roster with its defaults: SQLite, mail and all other data in ./dat
 	cargo run --release
 
 clean: ## Remove what was built and installed, and the data of `make run`
-	rm -rf target .tools data
+	rm -rf target .tools data gen

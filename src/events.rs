@@ -35,7 +35,7 @@ use leadership::Leadership;
 use lookout::Lookout;
 use sequencer::Sequencer;
 
-pub use nats::{NatsPublisher, NatsSetupError};
+pub use nats::{NatsPublisher, NatsReachError, NatsSetupError};
 pub use publisher::{PublishError, Publisher};
 
 /// What moves events on, from the database to streams and to the broker.

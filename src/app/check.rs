@@ -56,10 +56,7 @@ async fn nats(config: &Config, reach: Reach) -> Found {
     let settings = &config.events.nats;
     match reach {
         Reach::Files => NatsPublisher::check(settings).await.map_err(told),
-        Reach::Servers => {
-            let publisher = NatsPublisher::new(settings, &config.telemetry.service_name).await.map_err(told)?;
-            publisher.connected().await.map_err(told)
-        }
+        Reach::Servers => NatsPublisher::reach(settings).await.map_err(told),
     }
 }
 

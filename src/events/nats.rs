@@ -67,6 +67,17 @@ pub enum NatsSetupError {
     Url(#[source] async_nats::ConnectError),
 }
 
+/// Why the server was not reached.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsReachError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Setup(#[from] NatsSetupError),
+    /// The server does not answer, or lets nobody in.
+    #[error(transparent)]
+    Down(#[from] PublishError),
+}
+
 impl NatsPublisher {
     /// A publisher for the configured stream; `source` is how this service is called in the messages, and `metrics` where
     /// it reports them. Reads the credentials file. Does not wait for the server, which may be down.
@@ -101,24 +112,31 @@ impl NatsPublisher {
         link::options(settings).await.map(drop)
     }
 
-    /// Waits for the connection, for a short time.
+    /// Connects as [`NatsPublisher::new`] does, and hangs up.
     ///
     /// # Errors
     ///
-    /// [`PublishError::Unavailable`] with what the last attempt failed with.
-    pub async fn connected(&self) -> Result<(), PublishError> {
-        let mut link = self.link.clone();
-        match timeout(PATIENCE, link.wait_for(Link::is_up)).await {
-            Ok(Ok(_up)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(PublishError::Unavailable(self.link.borrow().why_down())),
-        }
+    /// [`NatsReachError`].
+    pub async fn reach(settings: &config::Nats) -> Result<(), NatsReachError> {
+        // The connection ends with its client.
+        let (_client, link) = link::connect(settings, Arc::default()).await?;
+        Ok(connected(&link).await?)
     }
+}
+
+/// Waits for the connection, for a short time.
+async fn connected(link: &watch::Receiver<Link>) -> Result<(), PublishError> {
+    let mut link = link.clone();
+    if let Ok(Ok(_up)) = timeout(PATIENCE, link.wait_for(Link::is_up)).await {
+        return Ok(());
+    }
+    Err(PublishError::Unavailable(link.borrow().why_down()))
 }
 
 impl Publisher for NatsPublisher {
     fn prepare(&self) -> BoxFuture<'_, Result<(), PublishError>> {
         Box::pin(async {
-            self.connected().await?;
+            connected(&self.link).await?;
             if !self.checked.load(Ordering::Relaxed) {
                 stream::ensure(&self.jetstream, &self.stream).await.map_err(PublishError::Unavailable)?;
                 self.checked.store(true, Ordering::Relaxed);

@@ -293,7 +293,7 @@ both! {
 }
 
 /// Deletes what is older than seven days, as is done about once a minute. Answers how many events that were.
-async fn purge(s: &Scene) -> u64 {
+pub(crate) async fn purge(s: &Scene) -> u64 {
     let url = match s.server.database.url.strip_prefix("sqlite://") {
         // The file is the server's alone; by another name it has another lock.
         Some(path) => {

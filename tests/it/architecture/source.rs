@@ -61,7 +61,7 @@ fn collect(folder: &FilePath, prefix: &str, files: &mut Vec<String>) {
         let name = entry.file_name().into_string().unwrap();
         let path = format!("{prefix}{name}");
         // What `.gitignore` names, and git itself.
-        let ignored = ["target", ".tools", "data", ".git"].contains(&path.as_str()) || name == "__pycache__";
+        let ignored = ["target", ".tools", "data", "gen", ".git"].contains(&path.as_str()) || name == "__pycache__";
         match entry.file_type().unwrap() {
             _ if ignored => {}
             kind if kind.is_dir() => collect(&entry.path(), &format!("{path}/"), files),
@@ -71,7 +71,7 @@ fn collect(folder: &FilePath, prefix: &str, files: &mut Vec<String>) {
 }
 
 /// The folders that our Rust code is in.
-const FOLDERS: [&str; 4] = ["migrations", "proto", "src", "tests"];
+const FOLDERS: [&str; 5] = ["client", "migrations", "proto", "src", "tests"];
 
 /// All of our Rust files.
 pub fn rust_files() -> &'static [Source] {

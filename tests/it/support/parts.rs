@@ -32,6 +32,17 @@ pub fn python() -> String {
     required("ROSTER_TEST_PYTHON")
 }
 
+/// The program buf.
+pub fn buf() -> String {
+    required("ROSTER_TEST_BUF")
+}
+
+/// The folder that `tools/setup` installs into.
+pub fn tools() -> std::path::PathBuf {
+    let bin = std::path::PathBuf::from(buf());
+    bin.parent().and_then(std::path::Path::parent).expect("buf is in the folder bin of the tools").to_owned()
+}
+
 /// Whether the heavy counts are asked for (`make torture`).
 #[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
 pub fn torture() -> bool {

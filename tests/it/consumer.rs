@@ -1,0 +1,186 @@
+//! The consumer of `roster-client` with the view of its example: whatever happens to it and on the way to it, in the end
+//! it knows what Roster knows.
+
+use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
+
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use roster::config::{EventEncoding, PublisherKind};
+use roster_client::{Roster, consumer::Consumer};
+use roster_proto::events::v1::Event;
+use tempfile::TempDir;
+
+use crate::{
+    both,
+    relay::broker::Topic,
+    support::{
+        Caller, Db, Outcome as _, Scene, TestServer, parts,
+        proxy::Proxy,
+        scene::{create_team, create_user},
+        server::eventually,
+    },
+    watch::purge,
+};
+use view::Members;
+
+#[path = "../../client/examples/members/view.rs"]
+mod view;
+
+type Teams = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// A consumer that keeps its view in this folder.
+fn consumer(folder: &TempDir, endpoint: &str) -> Consumer<Members> {
+    let view = Members::open(folder.path().join("members.json")).unwrap();
+    Consumer::new(Roster::at(endpoint).connect_lazy().unwrap(), view)
+}
+
+fn endpoint(server: &TestServer) -> String {
+    format!("http://{}", server.address())
+}
+
+/// Who is in these teams with which roles, as Roster tells it.
+async fn truth(service: &Caller, teams: &[String]) -> Teams {
+    let mut truth = Teams::new();
+    for team in teams {
+        let members = service.members(team).await;
+        let member = |line: &String| {
+            let (user, roles) = line.split_once(' ').unwrap();
+            (user.to_owned(), roles.split('+').map(ToOwned::to_owned).collect())
+        };
+        truth.insert(team.clone(), members.iter().map(member).collect());
+    }
+    truth
+}
+
+/// Follows the events until the view is as it should be, and ends the consumer then.
+async fn follow_until(consumer: &mut Consumer<Members>, folder: &TempDir, expected: &Teams) {
+    let reached = async {
+        let path = folder.path().join("members.json");
+        let seen = async || Members::open(path.clone()).ok().filter(|view| view.teams() == expected);
+        eventually("the view is true", seen).await;
+    };
+    tokio::select! {
+        end = consumer.follow() => panic!("{end:?}"),
+        () = reached => {}
+    }
+}
+
+/// Changes this and that in some teams, and answers the ids of the teams.
+async fn change(s: &Scene, steps: usize, seed: u64) -> Vec<String> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut teams = vec![s.team.clone()];
+    for number in 0..3 {
+        teams.push(create_team(&s.service(), &format!("Team {number}"), "ada").await);
+    }
+    for number in 0..8 {
+        create_user(&s.service(), &format!("user-{number}")).await;
+    }
+    for _ in 0..steps {
+        let team = &teams[rng.random_range(0..teams.len())];
+        let user = format!("user-{}", rng.random_range(0..8));
+        // Some of these are refused, for a member who is there already, or not yet.
+        match rng.random_range(0..4) {
+            0 | 1 => drop(s.service().add(team, &user, &["member"]).await),
+            2 => drop(s.service().set_roles(team, &user, &["admin"]).await),
+            _ => drop(s.service().remove(team, &user).await),
+        }
+    }
+    teams
+}
+
+both! {
+    async fn a_consumer_that_is_killed_at_any_moment_goes_on_where_it_was(db: Db) {
+        let s = Scene::new(db).await;
+        let proxy = Proxy::before(s.server.address(), Duration::ZERO).await;
+        let folder = tempfile::tempdir().unwrap();
+        let changing = change(&s, parts::count(60, 600), 40);
+        let dying = async {
+            let mut rng = StdRng::seed_from_u64(41);
+            for _ in 0..parts::count(20, 200) {
+                let life = Duration::from_millis(rng.random_range(0..40));
+                let mut consumer = consumer(&folder, &proxy.endpoint());
+                if let Ok(end) = tokio::time::timeout(life, consumer.follow()).await {
+                    panic!("{end:?}");
+                }
+                // Now and then it is the connection that dies.
+                if rng.random_ratio(1, 4) {
+                    proxy.cut();
+                    proxy.mend();
+                }
+            }
+        };
+        let (teams, ()) = tokio::join!(changing, dying);
+        let truth = truth(&s.service(), &teams).await;
+        follow_until(&mut consumer(&folder, &proxy.endpoint()), &folder, &truth).await;
+    }
+
+    async fn what_the_way_does_to_events_is_put_right(db: Db) {
+        let s = Scene::new(db).await;
+        let teams = change(&s, parts::count(60, 600), 42).await;
+        let truth = truth(&s.service(), &teams).await;
+        let events = s.service().events_of("", 1).await;
+        for seed in 0..u64::try_from(parts::count(3, 50)).unwrap() {
+            let folder = tempfile::tempdir().unwrap();
+            let mut consumer = consumer(&folder, &endpoint(&s.server));
+            for event in disturbed(&events, seed) {
+                consumer.take(&event).await.unwrap();
+            }
+            assert_eq!(consumer.view().teams(), &truth, "seed {seed}");
+        }
+    }
+
+    async fn what_cannot_be_read_any_more_is_read_as_it_is(db: Db) {
+        let s = Scene::new(db).await;
+        let folder = tempfile::tempdir().unwrap();
+        let other = create_team(&s.service(), "Other", "eve").await;
+        let before = truth(&s.service(), &[s.team.clone(), other.clone()]).await;
+        follow_until(&mut consumer(&folder, &endpoint(&s.server)), &folder, &before).await;
+
+        s.person("ada").remove(&s.team, "carol").await.done();
+        let late = create_team(&s.service(), "Late", "carol").await;
+        s.server.clock.advance(chrono::TimeDelta::days(8));
+        s.person("ada").set_roles(&s.team, "bob", &["member"]).await.done();
+        s.service().add(&late, "bob", &["member"]).await.done();
+        eventually("all events are in their places", async || {
+            let events = s.service().events_of("", 1).await;
+            events.iter().any(|event| event.team_id == late && event.team_version == 3).then_some(())
+        })
+        .await;
+        assert!(purge(&s).await > 0);
+        let truth = truth(&s.service(), &[s.team.clone(), other, late]).await;
+        follow_until(&mut consumer(&folder, &endpoint(&s.server)), &folder, &truth).await;
+    }
+
+    async fn events_from_nats_are_taken_as_well(db: Db) {
+        let topic = Topic::new(EventEncoding::Protobuf);
+        let server = TestServer::with(db, |config| {
+            config.events.publisher = PublisherKind::Nats;
+            config.events.nats = topic.settings.clone();
+        });
+        let s = Scene::on(server.await).await;
+        s.person("ada").remove(&s.team, "carol").await.done();
+        let folder = tempfile::tempdir().unwrap();
+        let mut consumer = consumer(&folder, &endpoint(&s.server));
+        let count = s.service().events_of("", 9).await.len();
+        for message in topic.messages(count).await {
+            consumer.take(&message.event).await.unwrap();
+        }
+        assert_eq!(consumer.view().teams(), &truth(&s.service(), std::slice::from_ref(&s.team)).await);
+    }
+}
+
+/// Some events are missing, some come twice, some late. The last one of each team arrives: nobody could know of one that
+/// nothing follows.
+fn disturbed(events: &[Event], seed: u64) -> Vec<Event> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut disturbed = Vec::new();
+    for event in events {
+        let copies = *[0, 1, 1, 1, 2].get(rng.random_range(0..5)).unwrap();
+        disturbed.extend(std::iter::repeat_n(event.clone(), copies));
+    }
+    for few in disturbed.chunks_mut(7) {
+        few.shuffle(&mut rng);
+    }
+    let last: BTreeMap<_, _> = events.iter().map(|event| ((&event.team_id, &event.user_id), event)).collect();
+    disturbed.extend(last.into_values().cloned());
+    disturbed
+}

@@ -1,0 +1,119 @@
+//! The Rust client against a real server, over a way that loses answers.
+
+use std::time::Duration;
+
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use roster::{
+    config::{AuthMode, ServiceToken, TokenDigest},
+    domain::PermissionPattern,
+};
+use roster_client::{Details as _, Roster};
+use roster_proto::v1::{
+    AddMemberRequest, CreateTeamRequest, CreateUserRequest, ErrorReason, GetTeamRequest, get_team_request::Key,
+};
+use tonic::Code;
+use tracing::{Instrument as _, instrument::WithSubscriber as _};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::{
+    both,
+    support::{Db, Scene, TestServer, proxy::Proxy, scene::create_user, server::eventually},
+};
+
+fn client(server: &TestServer) -> Roster {
+    Roster::at(format!("http://{}", server.address())).connect_lazy().unwrap()
+}
+
+fn team(name: &str) -> CreateTeamRequest {
+    CreateTeamRequest { name: name.to_owned(), owner_user_id: "ada".to_owned(), ..Default::default() }
+}
+
+both! {
+    async fn a_write_whose_answer_is_lost_is_done_once(db: Db) {
+        let server = TestServer::start(db).await;
+        create_user(&server.service(), "ada").await;
+        let proxy = Proxy::before(server.address(), Duration::ZERO).await;
+        let roster = Roster::at(proxy.endpoint()).connect_lazy().unwrap();
+        // The connection is there; from now on nothing comes back.
+        roster.teams().create_team(team("First")).await.unwrap();
+        proxy.swallow_answers();
+        let create = async { roster.teams().create_team(team("Second")).await };
+        let lose = async {
+            let events = server.service();
+            eventually("the team is made", async || {
+                let events = events.events_of("", 1).await;
+                (events.iter().filter(|event| event.team_version == 1).count() == 2).then_some(())
+            })
+            .await;
+            proxy.cut();
+            proxy.mend();
+        };
+        let (created, ()) = tokio::join!(create, lose);
+        let created = created.unwrap().into_inner().team.unwrap();
+        let events = server.service().events_of("", 1).await;
+        let made: Vec<_> = events.iter().filter(|event| event.team_version == 1).collect();
+        assert_eq!(made.len(), 2, "not a third one: {made:?}");
+        assert_eq!(made[1].team_id, created.id);
+    }
+
+    async fn failures_say_what_they_are(db: Db) {
+        let s = Scene::new(db).await;
+        let roster = client(&s.server);
+        let add = |user: &str| AddMemberRequest {
+            team_id: s.team.clone(),
+            user_id: user.to_owned(),
+            role_ids: vec!["member".to_owned()],
+            ..Default::default()
+        };
+        let failure = roster.teams().add_member(add("bob")).await.unwrap_err();
+        assert_eq!((failure.code(), failure.reason()), (Code::AlreadyExists, Some(ErrorReason::AlreadyMember)));
+        let failure = roster.acting_for("carol").teams().add_member(add("eve")).await.unwrap_err();
+        assert_eq!(failure.reason(), Some(ErrorReason::PermissionDenied));
+        assert_eq!(failure.facts()["team"], s.team);
+        let failure = roster.users().create_user(CreateUserRequest::default()).await.unwrap_err();
+        assert_eq!(failure.reason(), Some(ErrorReason::InvalidField));
+        assert!(failure.field_violations().iter().any(|violation| violation.field == "email"), "{failure:?}");
+    }
+
+    async fn a_call_shows_its_token_and_its_trace(db: Db) {
+        let server = TestServer::with(db, |config| {
+            config.auth.mode = AuthMode::Tokens;
+            config.auth.tokens = vec![ServiceToken {
+                name: "web".to_owned(),
+                sha256: TokenDigest::of("rst_web"),
+                scopes: vec![PermissionPattern::parse("*").unwrap()],
+                act_for_users: true,
+            }];
+        })
+        .await;
+        let address = format!("http://{}", server.address());
+        let nobody = Roster::at(&address).connect_lazy().unwrap();
+        let refused = nobody.teams().create_team(team("Acme")).await.unwrap_err();
+        assert_eq!(refused.reason(), Some(ErrorReason::CredentialsMissing));
+
+        let provider = SdkTracerProvider::builder().build();
+        let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        let subscriber = tracing_subscriber::registry().with(traces);
+        let roster = Roster::at(&address).token_from(|| async { Ok("rst_web".to_owned()) }).connect_lazy().unwrap();
+        let trace = async {
+            let ada = CreateUserRequest { user_id: "ada".into(), email: "ada@example.com".into(), ..Default::default() };
+            roster.users().create_user(ada).await.unwrap();
+            roster.acting_for("ada").teams().create_team(team("Acme")).await.unwrap();
+            tracing::Span::current().context().span().span_context().trace_id().to_string()
+        };
+        let trace = async { trace.instrument(tracing::info_span!("test")).await }.with_subscriber(subscriber).await;
+        let web = server.service().with_token("rst_web");
+        let made = web.events_of("", 3).await.into_iter().find(|event| event.team_version == 1).unwrap();
+        assert!(made.traceparent.contains(&trace), "{} in {}", trace, made.traceparent);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_there_is_told_before_the_deadline() {
+    let roster = Roster::at("http://127.0.0.1:1").deadline(Some(Duration::from_secs(20))).connect_lazy().unwrap();
+    let request = GetTeamRequest { key: Some(Key::TeamId("x".to_owned())), ..Default::default() };
+    let failure = roster.teams().get_team(request).await.unwrap_err();
+    assert_eq!((failure.code(), failure.reason()), (Code::Unavailable, None), "{failure:?}");
+}
