@@ -43,9 +43,8 @@ fn without_go(template: &str) -> String {
 /// A command that finds the project's own tools first.
 fn tool(program: &str) -> Command {
     let mut command = Command::new(program);
-    let tools = parts::tools();
-    let path =
-        format!("{}:{}:/usr/local/bin:/usr/bin:/bin", tools.join("bin").display(), modules().join(".bin").display());
+    let own = [parts::tools().join("bin"), modules().join(".bin")].map(|path| path.display().to_string());
+    let path = format!("{}:{}", own.join(":"), parts::path());
     command.env("PATH", path).stdin(Stdio::null());
     command
 }

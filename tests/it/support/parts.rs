@@ -43,6 +43,11 @@ pub fn tools() -> std::path::PathBuf {
     bin.parent().and_then(std::path::Path::parent).expect("buf is in the folder bin of the tools").to_owned()
 }
 
+/// Where programs are found.
+pub fn path() -> String {
+    required("PATH")
+}
+
 /// Whether the heavy counts are asked for (`make torture`).
 #[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
 pub fn torture() -> bool {
