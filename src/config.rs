@@ -69,7 +69,7 @@ pub struct Config {
     pub mail: Mail,
     /// Publication of events.
     pub events: Events,
-    /// Logs and traces.
+    /// Logs, traces and metrics.
     pub telemetry: Telemetry,
     /// The system roles, which every team has. A list replaces them all; `owner` and `admin` must be in it.
     pub roles: Vec<Role>,
