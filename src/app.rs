@@ -141,6 +141,7 @@ impl App {
             written: store.written(),
             publisher: publisher(&config).await?,
             settings: config.events.clone(),
+            deleted_invitations: config.links.deleted_retention,
         };
         let head = relay.start(&background, &stop_background);
         let worker = mail::Worker {

@@ -16,6 +16,7 @@ mod m0007_profiles;
 mod m0008_offers;
 mod m0009_rate_limits;
 mod m0010_expirations;
+mod m0011_deleted_invitations;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_offers::Migration),
             Box::new(m0009_rate_limits::Migration),
             Box::new(m0010_expirations::Migration),
+            Box::new(m0011_deleted_invitations::Migration),
         ]
     }
 }

@@ -42,6 +42,7 @@ impl Instance {
             written: writer.written.clone(),
             publisher,
             settings,
+            deleted_invitations: Duration::MAX,
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         Self { head: relay.start(&tasks, &stop), tasks, stop }

@@ -27,6 +27,7 @@ fn start(db: &TestDatabase, broker: &MemoryBroker) -> Running {
         written: written.clone(),
         publisher: Some(Box::new(broker.clone())),
         settings: config::Events::default(),
+        deleted_invitations: Duration::MAX,
     };
     Running { head: relay.start(&tasks, &stop), written, tasks, stop }
 }

@@ -54,6 +54,7 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::SeveralOwners
         | Reason::MemberSuspended
         | Reason::NothingGranted
+        | Reason::TooMuchHeld
         | Reason::OwnUser
         | Reason::ProfileNotEditable
         | Reason::InvitationOpen

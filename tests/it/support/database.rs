@@ -66,14 +66,20 @@ async fn make_template() -> String {
     name
 }
 
-async fn migrate(url: &str) {
+/// A database as an instance opens it: of SQLite, only one at a time has it.
+pub async fn open(url: &str) -> roster::repository::Database {
+    let limit = std::time::Duration::from_secs(10);
     let options = roster::repository::database::Options {
         url: url.to_owned(),
-        max_connections: 2,
-        acquire_timeout: std::time::Duration::from_secs(10),
-        statement_timeout: std::time::Duration::from_secs(10),
+        max_connections: 4,
+        acquire_timeout: limit,
+        statement_timeout: limit,
     };
-    let database = roster::repository::Database::open(options).await.unwrap();
+    roster::repository::Database::open(options).await.unwrap()
+}
+
+async fn migrate(url: &str) {
+    let database = open(url).await;
     roster::repository::schema::up(&database).await.unwrap();
     database.close().await.unwrap();
 }
