@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The steps of the schema, the first one first.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "m0001_teams",
     "m0002_invitations",
     "m0003_events",
@@ -31,6 +31,7 @@ const STEPS: [&str; 10] = [
     "m0008_offers",
     "m0009_rate_limits",
     "m0010_expirations",
+    "m0011_deleted_invitations",
 ];
 
 /// What a command came to.

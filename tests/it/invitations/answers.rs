@@ -280,7 +280,7 @@ both! {
         s.rule(TeamPolicy { max_members: 4, ..Default::default() }, "max_members").await.done();
         assert_eq!(s.service().preview(&token).await.blocked_by(), ErrorReason::Unspecified);
         s.service().add(&s.team, "eve", &["member"]).await.done();
-        // The rules admit her address no more, but she is in already; the other team has to admit it.
+        // The team is full, but she is in already; only the other one has to have a seat for her.
         let preview = s.service().preview(&token).await;
         assert_eq!((preview.blocked_by(), actions(&preview)), (ErrorReason::Unspecified, vec![Action::Accept, Action::Decline]));
         s.service().accept(&token, "eve").await.done();
