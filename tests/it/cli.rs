@@ -177,8 +177,10 @@ async fn a_token_admits_its_bearer() {
     let [(reader, reads), (web, mut acts)] = [made(folder.path(), "reader").await, made(folder.path(), "web").await];
     acts["scopes"] = vec!["roster.*"].into();
     acts["act_for_users"] = true.into();
-    let auth =
-        toml::Table::from_iter([("mode".to_owned(), "tokens".into()), ("tokens".to_owned(), vec![reads, acts].into())]);
+    let auth = toml::Table::from_iter([
+        ("mode".to_owned(), "credentials".into()),
+        ("tokens".to_owned(), vec![reads, acts].into()),
+    ]);
     let config = toml::to_string(&toml::Table::from_iter([("auth".to_owned(), auth.into())])).unwrap();
     let path = file(folder.path(), "roster.toml", &config).display().to_string();
     let served = Served::start(folder.path(), &[("ROSTER_CONFIG", &path)]).await;
