@@ -212,7 +212,8 @@ async fn the_job_makes_the_schema_and_the_pods_serve() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
 
     let pod = Pod::new(rendered, "Deployment", &empty.url);
-    let early = run(roster(pod.folder.path(), &["serve"], &pod.variables())).await;
+    let elsewhere = [("ROSTER_SERVER__LISTEN", "127.0.0.1:0")];
+    let early = run(roster(pod.folder.path(), &["serve"], &[&pod.variables()[..], &elsewhere].concat())).await;
     assert!(printed(&early).contains("migrate up"), "{}", printed(&early));
     let job = Pod::new(rendered, "Job", &empty.url);
     assert!(!job.told(&arguments).await.contains("pending"));

@@ -1,6 +1,6 @@
 //! Three NATS servers that keep the stream together, one of which is lost while events are published.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use async_nats::jetstream;
 use roster::config::{Config, EventEncoding, PublisherKind};
@@ -12,11 +12,13 @@ use crate::{
     support::{
         Db, Outcome as _, Scene, TestServer, parts,
         process::{Process, steady_port},
-        server::eventually,
+        server::{eventually, within},
     },
 };
 
 const SERVERS: usize = 3;
+/// Servers take their time to choose a leader: about ten seconds.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The servers, called 0, 1 and 2.
 struct Cluster {
@@ -67,12 +69,12 @@ impl Cluster {
         let client = eventually("NATS is there", async || async_nats::connect(self.url(server)).await.ok()).await;
         let jetstream = jetstream::new(client);
         let stream = async || jetstream.get_stream(&topic.settings.stream).await.ok();
-        eventually("the stream is there", stream).await.cached_info().clone()
+        within(PATIENCE, "the stream is there", stream).await.cached_info().clone()
     }
 
     /// The server that leads the stream, once the others keep up with it.
     async fn leader(&self, topic: &Topic) -> usize {
-        eventually("the servers agree", async || {
+        within(PATIENCE, "the servers agree", async || {
             let cluster = self.stream(0, topic).await.cluster?;
             let current = cluster.replicas.iter().filter(|replica| replica.current).count();
             (current == SERVERS - 1).then(|| cluster.leader?.parse().ok()).flatten()
@@ -103,7 +105,7 @@ both! {
         }
         let other = (leader + 1) % SERVERS;
         let all = async || (cluster.stream(other, &topic).await.state.messages == 31).then_some(());
-        eventually("two servers have everything", all).await;
+        within(PATIENCE, "two servers have everything", all).await;
 
         // It comes back to what it missed.
         cluster.revive(leader);

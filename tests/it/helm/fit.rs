@@ -128,7 +128,7 @@ async fn probes_ask_for_what_the_program_answers() {
         assert_eq!(container[probe]["grpc"]["service"].as_str().unwrap_or_default(), service, "{probe}");
         assert_eq!(container[probe]["grpc"]["port"], container["ports"][0]["containerPort"], "{probe}");
     }
-    let rendered = rendered("bare").await;
+    let rendered = super::rendered("bare").await;
     let container = &rendered.pod("Deployment")["spec"]["containers"][0];
     let command = |probe: &str| container[probe]["exec"]["command"].clone();
     assert_eq!(command("readinessProbe"), serde_json::json!(["roster", "healthcheck"]));
