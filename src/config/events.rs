@@ -55,6 +55,8 @@ pub struct Nats {
     pub url_file: Option<PathBuf>,
     /// The stream, made at start if missing. Default `ROSTER_EVENTS`.
     pub stream: String,
+    /// How many servers of a cluster keep the stream, if it is made. 1 to 5, default 1.
+    pub replicas: usize,
     /// What every subject begins with. Default `roster.events.v1`.
     pub subject_prefix: String,
     /// A NATS credentials file (`.creds`). Default: none.
@@ -94,6 +96,7 @@ impl Default for Nats {
             url: NatsUrl("nats://127.0.0.1:4222".into()),
             url_file: None,
             stream: "ROSTER_EVENTS".to_owned(),
+            replicas: 1,
             subject_prefix: "roster.events.v1".to_owned(),
             credentials_file: None,
             encoding: EventEncoding::default(),
@@ -109,8 +112,9 @@ impl Events {
         problems.positive(self.poll_interval, "events.poll_interval");
         problems.positive(self.checkpoint_interval, "events.checkpoint_interval");
         problems.require(self.retention >= Self::MIN_RETENTION, "events.retention", "must be at least 7days");
-        let Nats { stream, subject_prefix, window, .. } = &self.nats;
+        let Nats { stream, replicas, subject_prefix, window, .. } = &self.nats;
         problems.require(is_token(stream), "events.nats.stream", "must be 1 to 64 of letters, digits, '-' and '_'");
+        problems.require((1..=5).contains(replicas), "events.nats.replicas", "must be 1 to 5");
         problems.require(
             subject_prefix.len() <= 128 && subject_prefix.split('.').all(is_token),
             "events.nats.subject_prefix",

@@ -9,8 +9,9 @@ use super::error::Problems;
 use super::{Config, DatabaseUrl};
 
 /// Keys that each table of a list must have; a secret may also come from a file.
-const REQUIRED: [(&str, &[&str]); 3] = [
+const REQUIRED: [(&str, &[&str]); 4] = [
     ("auth.tokens", &["name", "sha256", "scopes"]),
+    ("auth.certificates", &["name", "san", "scopes"]),
     ("links.keys", &["id", "secret"]),
     ("roles", &["id", "name", "permissions"]),
 ];

@@ -16,8 +16,9 @@ const PREFIX: &str = "ROSTER_";
 /// Keys at the top level, whose variables have no `__`. Any other variable without `__` is left
 /// alone: Kubernetes injects `ROSTER_SERVICE_HOST` and `ROSTER_PORT` beside a service called roster.
 const TOP_LEVEL: [&str; 2] = ["data_dir", "roles"];
-/// Keys that hold a list of tables; their variables hold a TOML array.
-const LISTS: [&str; 3] = ["roles", "auth.tokens", "links.keys"];
+/// Keys that hold a list; their variables hold a TOML array.
+const LISTS: [&str; 6] =
+    ["roles", "auth.tokens", "auth.certificates", "auth.jwt.algorithms", "auth.jwt.user_scopes", "links.keys"];
 
 /// What was given, before any type or default.
 #[derive(Debug, Default)]
@@ -80,7 +81,7 @@ fn read_value(key: &str, value: OsString) -> Result<Value, String> {
     toml::from_str::<Dict>(&format!("value = {text}"))
         .ok()
         .and_then(|mut table| table.remove("value"))
-        .ok_or_else(|| "expected a TOML array such as [{ id = \"…\" }]".to_owned())
+        .ok_or_else(|| "expected a TOML array such as [\"…\"] or [{ id = \"…\" }]".to_owned())
 }
 
 fn read_file(path: &Path) -> Result<Dict, Error> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -18,7 +19,7 @@ use super::text::{self, InvalidText, MASK};
 use super::web::WebUrl;
 
 /// Invitation links.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Links {
     /// The page that a link leads to. Default `http://localhost:8080/invitations/accept`.
@@ -27,6 +28,10 @@ pub struct Links {
     /// The keys that sign tokens: the first one signs, all verify. Empty (the default) means one that this instance
     /// makes for itself; see [`Links::load_keys`].
     pub keys: Vec<LinkKey>,
+    /// For how long the holder of the link of a deleted invitation is told what became of it. Then the invitation is
+    /// forgotten, with its address. Default 30 days.
+    #[serde(with = "humantime_serde")]
+    pub deleted_retention: Duration,
 }
 
 /// A key that signs the tokens of links.
@@ -40,6 +45,13 @@ pub struct LinkKey {
     pub secret: KeyBytes,
     /// The file that `secret` was read from, if it was.
     pub secret_file: Option<PathBuf>,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        let deleted_retention = Duration::from_hours(30 * 24);
+        Self { accept_url: AcceptUrl::default(), keys: Vec::new(), deleted_retention }
+    }
 }
 
 impl Links {

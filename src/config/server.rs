@@ -1,6 +1,7 @@
 //! `server`: where calls are taken, how many, and for how long.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,20 @@ pub struct Server {
     /// balancers learn of it. Default 0 s.
     #[serde(with = "humantime_serde")]
     pub drain_delay: Duration,
+    /// TLS; served if there is a certificate.
+    pub tls: Tls,
+}
+
+/// TLS 1.2 and 1.3. The files are PEM, and read again when they change.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The certificate, with those between it and its authority after it. Default none: plain HTTP/2.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key. Goes together with the certificate.
+    pub key_file: Option<PathBuf>,
+    /// The authorities whose client certificates are taken. A client need not have one. Default none.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -40,6 +55,7 @@ impl Default for Server {
             max_deadline: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(20),
             drain_delay: Duration::ZERO,
+            tls: Tls::default(),
         }
     }
 }
@@ -48,5 +64,14 @@ impl Server {
     pub(super) fn check(&self, problems: &mut Problems) {
         problems.require(self.max_in_flight > 0, "server.max_in_flight", "must be at least 1");
         problems.positive(self.max_deadline, "server.max_deadline");
+        let Tls { certificate_file, key_file, client_ca_file } = &self.tls;
+        let needs = |given: bool, needed: bool| !given || needed;
+        let (certificate, key) = (certificate_file.is_some(), key_file.is_some());
+        problems.require(needs(certificate, key), "server.tls.key_file", "is required with certificate_file");
+        problems.require(
+            needs(key || client_ca_file.is_some(), certificate),
+            "server.tls.certificate_file",
+            "is required where server.tls says anything else",
+        );
     }
 }
