@@ -15,7 +15,8 @@ use tokio_util::{
 use crate::{
     admin::{Admin, Port},
     application::{InvitationLimits, Queries, Store},
-    config::{self, Config, KeyFileError, LinkKey, MailTransportKind, PublisherKind},
+    callers::{self, Callers, Rates},
+    config::{self, AuthMode, Config, KeyFileError, LinkKey, MailTransportKind, PublisherKind},
     domain::{Role, Roles, keyring::Keyring, link::Links},
     env::Env,
     events::{NatsPublisher, NatsSetupError, Publisher, Relay},
@@ -53,6 +54,9 @@ pub enum Error {
     /// The key that signs links cannot be read or made.
     #[error("cannot use the key that signs links")]
     Key(#[from] KeyFileError),
+    /// What callers and connections are checked with cannot be used.
+    #[error(transparent)]
+    Callers(#[from] callers::Unusable),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -158,6 +162,7 @@ impl App {
         // Writes outlive the calls that asked for them; what works in the background outlives the writes.
         let (writes, background) = (TaskTracker::new(), TaskTracker::new());
         let stop_background = CancellationToken::new();
+        let started = Callers::start(&config.auth, &config.server.tls, &env, &background, &stop_background)?;
         let limits = Arc::new(invitation_limits(&config.limits));
         let metrics = measure(&meters, &health, &database);
         let store = Store::new(database.clone(), env.clone(), roles.clone(), limits, writes.clone(), metrics.clone());
@@ -167,6 +172,7 @@ impl App {
             written: store.written(),
             publisher: publisher(&config, &metrics).await?,
             settings: config.events.clone(),
+            deleted_invitations: config.links.deleted_retention,
             metrics: metrics.clone(),
         };
         let head = relay.start(&background, &stop_background);
@@ -198,7 +204,12 @@ impl App {
             metrics: metrics.clone(),
         };
         let parts = Parts {
-            authenticator: Authenticator::new(&config.auth),
+            tls: started.tls,
+            authenticator: match config.auth.mode {
+                AuthMode::Development => Authenticator::Development,
+                AuthMode::Credentials => Authenticator::Credentials(started.callers),
+            },
+            rates: config.limits.calls_per_caller.limit().map(Rates::new),
             env,
             health: health.clone(),
             metrics,

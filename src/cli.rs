@@ -38,11 +38,16 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   roster healthcheck
-  roster healthcheck --live --endpoint http://127.0.0.1:50051")]
+  roster healthcheck --live --endpoint http://127.0.0.1:50051
+  roster healthcheck --endpoint https://roster.internal:50051 --ca-file /etc/roster/ca.pem")]
     Healthcheck {
-        /// The server. Without it, the one that the configuration describes.
+        /// The server. Without it, the one that the configuration describes, on this machine; with `server.tls` it is asked
+        /// over TLS, whatever names are in its certificate.
         #[arg(long, value_name = "URL")]
         endpoint: Option<String>,
+        /// Certificate authorities (PEM) to trust for an https endpoint, in place of the system's.
+        #[arg(long, value_name = "FILE", requires = "endpoint")]
+        ca_file: Option<PathBuf>,
         /// Ask whether the process lives, not whether it takes calls.
         #[arg(long)]
         live: bool,

@@ -33,7 +33,10 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use auth::{Auth, AuthMode, ServiceToken, TokenDigest, new_service_token};
+pub use auth::{
+    Auth, AuthMode, JwksUrl, Jwt, JwtAlgorithm, JwtClaims, San, ServiceCertificate, ServiceToken, Services,
+    TokenDigest, new_service_token,
+};
 pub use database::{Database, DatabaseUrl};
 pub use error::{Error, Problem, Problems};
 pub use events::{EventEncoding, Events, Nats, NatsUrl, PublisherKind};
@@ -43,7 +46,7 @@ pub use links::{AcceptUrl, KeyBytes, LinkKey, Links};
 pub use mail::{Mail, MailFile, MailTransportKind, Smtp, SmtpSecurity};
 pub use reference::reference;
 pub use roles::Role;
-pub use server::Server;
+pub use server::{Server, Tls};
 pub use telemetry::{LogFormat, OtlpEndpoint, Telemetry};
 pub use text::InvalidText;
 pub use web::{TeamUrl, WebUrl};
@@ -149,7 +152,18 @@ impl Config {
             !development || self.server.listen.ip().is_loopback(),
             "auth.mode",
             "\"development\" lets everybody in and therefore asks server.listen to be a loopback address; \
-             set \"tokens\"",
+             set \"credentials\"",
+        );
+        let takes_certificates = !self.auth.certificates.is_empty();
+        problems.require(
+            !takes_certificates || self.server.tls.client_ca_file.is_some(),
+            "server.tls.client_ca_file",
+            "is required by auth.certificates",
+        );
+        problems.require(
+            self.server.tls.client_ca_file.is_none() || takes_certificates || self.auth.callers_file.is_some(),
+            "auth.certificates",
+            "at least one is required by server.tls.client_ca_file, here or in auth.callers_file",
         );
         problems.require(
             development || !self.database.url.is_postgres() || !self.links.keys.is_empty(),

@@ -23,7 +23,7 @@ mod publisher;
 mod retries;
 mod sequencer;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -50,6 +50,8 @@ pub struct Relay {
     pub publisher: Option<Box<dyn Publisher>>,
     /// How often to look, how much to send at a time, how long to keep.
     pub settings: config::Events,
+    /// How long to keep invitations that were taken off the list.
+    pub deleted_invitations: Duration,
     /// Where it reports.
     pub metrics: Metrics,
 }
@@ -67,7 +69,7 @@ impl Relay {
     /// Answers the last position known to this instance, 0 until the database has been asked. It changes only when there
     /// is something new, and closes when the relay has stopped.
     pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) -> watch::Receiver<i64> {
-        let Self { database, env, written, publisher, settings, metrics } = self;
+        let Self { database, env, written, publisher, settings, deleted_invitations, metrics } = self;
         let leadership = Arc::new(Leadership::new(database.clone()));
         let (head, last_position) = watch::channel(0);
         let (lead, news) = watch::channel(None);
@@ -78,6 +80,7 @@ impl Relay {
             leadership: leadership.clone(),
             retention: settings.retention,
             published: publisher.is_some(),
+            deleted_invitations,
         };
         spawn_essential(tasks, stop, housekeeping.run(stop.clone()));
         let lookout = Lookout {

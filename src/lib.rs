@@ -7,6 +7,7 @@
 //! - [`contract`]: the published form of events.
 //! - [`repository`]: the database.
 //! - [`application`]: the use cases, and who may.
+//! - [`callers`]: who calls, by which credentials.
 //! - [`grpc`]: the edge.
 //! - [`events`] and [`mail`]: what happens after a write; [`sweeper`]: what happens when time runs out.
 //! - [`app`]: how it is all put together; [`config`], [`env`](mod@env) and [`lifecycle`] serve it.
@@ -15,6 +16,7 @@
 pub mod admin;
 pub mod app;
 pub mod application;
+pub mod callers;
 pub mod config;
 pub mod contract;
 pub mod domain;

@@ -5,14 +5,14 @@ mod cli;
 use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use roster::app;
 use roster::config::{self, Config, TokenDigest};
-use roster::grpc::healthcheck;
+use roster::grpc::healthcheck::{self, Trust};
 use roster::telemetry;
 use secrecy::ExposeSecret as _;
 
@@ -50,7 +50,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let report = with_telemetry(telemetry, &resource, work)?;
             print(report.trim_end())?;
         }
-        Command::Healthcheck { endpoint, live } => return check_health(file, endpoint, live),
+        Command::Healthcheck { endpoint, ca_file, live } => return check_health(file, endpoint, ca_file, live),
         Command::Config { what: None } => print(Config::load(file)?.to_toml()?.trim_end())?,
         Command::Config { what: Some(ConfigCommand::Check { connect }) } => check_config(file, connect)?,
         Command::Config { what: Some(ConfigCommand::Reference) } => print(config::reference().trim_end())?,
@@ -91,13 +91,21 @@ fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     result
 }
 
-fn check_health(file: Option<&Path>, endpoint: Option<String>, live: bool) -> Result<ExitCode, Failure> {
-    let endpoint = match endpoint {
-        Some(endpoint) => endpoint,
-        None => format!("http://{}", reachable(Config::load(file)?.server.listen)),
+fn check_health(
+    file: Option<&Path>,
+    endpoint: Option<String>,
+    ca_file: Option<PathBuf>,
+    live: bool,
+) -> Result<ExitCode, Failure> {
+    let (endpoint, trust) = if let Some(endpoint) = endpoint {
+        (endpoint, ca_file.map_or(Trust::System, Trust::Authorities))
+    } else {
+        let server = Config::load(file)?.server;
+        let scheme = if server.tls.certificate_file.is_some() { "https" } else { "http" };
+        (format!("{scheme}://{}", reachable(server.listen)), Trust::Anybody)
     };
     let service = if live { healthcheck::LIVE } else { healthcheck::READY };
-    let serving = on_runtime(async { Ok(healthcheck::check(&endpoint, service, HEALTH_TIMEOUT).await?) })?;
+    let serving = on_runtime(async { Ok(healthcheck::check(&endpoint, &trust, service, HEALTH_TIMEOUT).await?) })?;
     print(if serving { "SERVING" } else { "NOT_SERVING" })?;
     Ok(if serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -17,6 +17,7 @@ pub mod leader;
 pub mod mails;
 pub mod members;
 mod path;
+pub mod purge;
 pub mod rate_limits;
 pub mod roles;
 mod row;

@@ -16,7 +16,8 @@ mod m0007_profiles;
 mod m0008_offers;
 mod m0009_rate_limits;
 mod m0010_expirations;
-mod m0011_mail_traces;
+mod m0011_deleted_invitations;
+mod m0012_mail_traces;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_offers::Migration),
             Box::new(m0009_rate_limits::Migration),
             Box::new(m0010_expirations::Migration),
-            Box::new(m0011_mail_traces::Migration),
+            Box::new(m0011_deleted_invitations::Migration),
+            Box::new(m0012_mail_traces::Migration),
         ]
     }
 }

@@ -14,10 +14,11 @@ pub(super) fn print(config: &Config, running: &Running) {
     let address = running.local_addr();
     let mode = match config.auth.mode {
         AuthMode::Development => "development",
-        AuthMode::Tokens => "tokens",
+        AuthMode::Credentials => "credentials",
     };
     let admin = running.admin_addr().map(tracing::field::display);
-    tracing::info!(%address, admin, auth = mode, database = %config.database.url, "serving");
+    let tls = config.server.tls.certificate_file.is_some();
+    tracing::info!(%address, admin, tls, auth = mode, database = %config.database.url, "serving");
     if config.auth.mode == AuthMode::Development {
         // Nobody may be reading.
         let _ = write!(io::stdout(), "{}", text(config, address));
@@ -30,6 +31,7 @@ fn text(config: &Config, address: SocketAddr) -> String {
         MailTransportKind::Smtp => format!("by SMTP through {}", config.mail.smtp.host),
     };
     let reflection = if config.server.reflection { ", with reflection" } else { "" };
+    let connect = if config.server.tls.certificate_file.is_some() { "-insecure" } else { "-plaintext" };
     format!(
         r#"
 Roster serves gRPC on {address}{reflection}.
@@ -38,12 +40,12 @@ Roster serves gRPC on {address}{reflection}.
 
   DEVELOPMENT MODE: there is no authentication. Whoever reaches this address may do everything,
   and is the service `dev`; the metadata `roster-actor: user:<id>` makes a call that of a person.
-  The service listens on loopback only. For anything else set auth.mode = "tokens".
+  The service listens on loopback only. For anything else set auth.mode = "credentials".
 
 Try:
-  grpcurl -plaintext {address} list
-  grpcurl -plaintext -d '{{"userId":"me","email":"me@example.com"}}' {address} roster.v1.UserService/CreateUser
-  grpcurl -plaintext -d '{{"name":"My team","ownerUserId":"me"}}' {address} roster.v1.TeamService/CreateTeam
+  grpcurl {connect} {address} list
+  grpcurl {connect} -d '{{"userId":"me","email":"me@example.com"}}' {address} roster.v1.UserService/CreateUser
+  grpcurl {connect} -d '{{"name":"My team","ownerUserId":"me"}}' {address} roster.v1.TeamService/CreateTeam
 
 "#,
         database = config.database.url,

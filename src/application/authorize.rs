@@ -69,6 +69,11 @@ pub async fn in_team<P: Permission>(
     Ok((team, Allowed { authority, permission: PhantomData }))
 }
 
+/// Fails unless a caller who may do one thing in a team, with this authority, may do what `P` permits there as well.
+pub(super) fn check_also<P: Permission>(cx: &Context, by: &Authority, team: TeamId) -> Result<()> {
+    if cx.principal.scopes.cover(P::NAME) && by.covers(P::NAME) { Ok(()) } else { Err(denied::<P>(Some(team))) }
+}
+
 /// Fails if the team is closed to this person.
 pub(super) async fn check_open(work: &Work<'_>, team: &Team, user: &UserId) -> Result<()> {
     check_enabled(team, &holdings_of(work.tx, work.roles, work.now, team, user).await?)

@@ -35,6 +35,8 @@ pub enum Error {
     InvitationRateLimited {
         /// Whose limit: `inviter`, `team` or `recipient`.
         scope: &'static str,
+        /// The address, of the limit of a recipient.
+        recipient: Option<String>,
         /// How many may be sent at once.
         limit: u32,
         /// When it would pass; none if it asks for more than may ever be sent at once.

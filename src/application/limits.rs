@@ -62,12 +62,16 @@ pub(super) async fn spend(
         let one = charges.get(key)?;
         one.limit.check(one.times, *after, now).err().map(|wait| (wait, one))
     });
-    let Some((wait, Charge { scope, limit, .. })) = refused.max_by_key(|(wait, _)| *wait) else { return Ok(()) };
+    let Some((wait, Charge { scope, key, limit, .. })) = refused.max_by_key(|(wait, _)| *wait) else {
+        return Ok(());
+    };
     let retry_after = match wait {
         Wait::For(time) => Some(time),
         Wait::Forever => None,
     };
-    Err(Error::InvitationRateLimited { scope, limit: limit.count(), retry_after })
+    // Of many, whoever asked is to know which one to leave out.
+    let recipient = (*scope == RECIPIENT.0).then(|| key.key.clone());
+    Err(Error::InvitationRateLimited { scope, recipient, limit: limit.count(), retry_after })
 }
 
 fn charges(

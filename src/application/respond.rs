@@ -298,7 +298,7 @@ async fn admit(
         let by = invitation.inviter.clone();
         return join(work, team, user, offer.grant(), by, Source::Invitation, Cause::Invitation).await;
     };
-    let wanted = before.joined_by(offer);
+    let wanted = before.joined_by(offer)?;
     if wanted == before {
         return Ok(TeamMember { member: before, user });
     }

@@ -256,12 +256,7 @@ impl DeleteRole {
         let mut former = Vec::new();
         for before in holders {
             let of = work.hold(before.team_id).await?;
-            let mut wanted = before.clone();
-            if wanted.roles.remove(&self.role) && wanted.roles.insert(replacement.clone()) {
-                let end = wanted.role_expire_times.remove(&self.role);
-                wanted.role_expire_times.extend(end.map(|end| (replacement.clone(), end)));
-            }
-            wanted.role_expire_times.remove(&self.role);
+            let wanted = before.with_replaced(&self.role, replacement);
             let user = wanted.user_id.clone();
             members::change(work, before, wanted, Cause::Role).await?;
             former.push((of, user));

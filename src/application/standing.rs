@@ -12,7 +12,7 @@ use crate::{
         membership::Given,
         permission::{CreateInvitations, Permission},
     },
-    repository::{Source, members, teams},
+    repository::{Source, members, teams, users},
 };
 
 /// What is looked at, and when.
@@ -38,15 +38,42 @@ impl<S: Source> Standing<'_, S> {
         self.check_inviter(invitation, held).await
     }
 
-    /// As [`Standing::check`], and fails also where its address is not admitted any more or no seat is left for somebody
-    /// who is no member yet.
+    /// As [`Standing::check`], and fails also where its address is not admitted any more or no seat is left in a team of
+    /// which the invited person is no member yet.
     pub(super) async fn check_room(&self, invitation: &Invitation, held: &BTreeMap<TeamId, Team>) -> Result<()> {
         self.check(invitation, held).await?;
-        for team in held.values() {
+        let joined = self.joined(invitation, held).await?;
+        for team in held.values().filter(|team| !joined.contains(&team.id)) {
             if team.policy.require_email_match {
                 team.policy.check_domain(&invitation.email)?;
             }
             team.policy.check_seat(members::count(self.source, team.id, self.now).await?)?;
+        }
+        Ok(())
+    }
+
+    /// The teams of which the person who has the invited address is a member.
+    async fn joined(&self, invitation: &Invitation, held: &BTreeMap<TeamId, Team>) -> Result<BTreeSet<TeamId>> {
+        let Some(user) = users::get_by_email(self.source, &invitation.email).await? else {
+            return Ok(BTreeSet::new());
+        };
+        let memberships = members::of_user_in(self.source, &user.id, held.keys().copied()).await?;
+        let live = memberships.into_iter().filter(|member| !member.has_expired(self.now));
+        Ok(live.map(|member| member.team_id).collect())
+    }
+
+    /// Fails if this person could not give all that the invitation gives, as who holds its link in effect does.
+    pub(super) async fn check_could_give(
+        &self,
+        invitation: &Invitation,
+        held: &BTreeMap<TeamId, Team>,
+        person: &UserId,
+    ) -> Result<()> {
+        self.check_roles(invitation, held).await?;
+        for (id, offer) in &invitation.grants {
+            let Some(team) = held.get(id) else { continue };
+            let authority = self.authority(team, Some(person)).await?;
+            self.check_offer(team, &authority, offer).await?;
         }
         Ok(())
     }
@@ -84,15 +111,24 @@ impl<S: Source> Standing<'_, S> {
     }
 
     async fn may_invite(&self, team: &Team, inviter: Option<&UserId>, offer: &Offer) -> Result<bool> {
-        let authority = match inviter {
-            None => Authority::Service,
-            Some(user) => {
-                let holdings = authorize::holdings_of(self.source, self.system, self.now, team, user).await?;
-                Authority::Person { user: user.clone(), holdings }
-            }
-        };
+        let authority = self.authority(team, inviter).await?;
+        match self.check_offer(team, &authority, offer).await {
+            Ok(()) => Ok(authority.covers(CreateInvitations::NAME)),
+            Err(Error::Broken(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a person holds in a team; a service, where there is none.
+    async fn authority(&self, team: &Team, person: Option<&UserId>) -> Result<Authority> {
+        let Some(user) = person else { return Ok(Authority::Service) };
+        let holdings = authorize::holdings_of(self.source, self.system, self.now, team, user).await?;
+        Ok(Authority::Person { user: user.clone(), holdings })
+    }
+
+    /// Whether somebody may give this in a team.
+    async fn check_offer(&self, team: &Team, by: &Authority, offer: &Offer) -> Result<()> {
         let roles = named(self.source, self.system, team.root(), &offer.roles).await?;
-        let given = Given { team, roles: &roles, ids: &offer.roles, permissions: &offer.permissions };
-        Ok(authority.covers(CreateInvitations::NAME) && authority.check_grant(&given).is_ok())
+        Ok(by.check_grant(&Given { team, roles: &roles, ids: &offer.roles, permissions: &offer.permissions })?)
     }
 }

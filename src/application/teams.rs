@@ -333,6 +333,7 @@ impl Command for DeleteTeam {
 async fn delete(work: &mut Work<'_>, team: Team) -> Result<()> {
     let pending = invitations::all_granting(work.tx, team.id).await?;
     consequence::close(work, pending, Cause::Team).await?;
+    invitations::delete_all(work.tx, team.id, work.now).await?;
     loop {
         let page = members::all(work.tx, team.id, DELETE_BATCH).await?;
         if page.is_empty() {

@@ -71,6 +71,11 @@ impl Problems {
         }
     }
 
+    /// Whether a problem is known of what stands at `key` or in it.
+    pub(super) fn within(&self, key: &str) -> bool {
+        self.0.iter().any(|known| covers(key, &known.key))
+    }
+
     /// Records a problem unless `holds`.
     pub(super) fn require(&mut self, holds: bool, key: &str, message: &str) {
         if !holds {
@@ -88,6 +93,15 @@ impl Problems {
         for problem in &mut self.0 {
             problem.variable = variable_of(&problem.key);
         }
+    }
+
+    /// Fails with all problems on one line if there are any.
+    pub(super) fn none(self) -> Result<(), String> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let told = self.0.iter().map(|Problem { key, message, .. }| format!("{key}: {message}"));
+        Err(told.collect::<Vec<_>>().join("; "))
     }
 
     /// The problems.

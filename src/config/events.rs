@@ -55,6 +55,9 @@ pub struct Nats {
     pub url_file: Option<PathBuf>,
     /// The stream; made at start if missing.
     pub stream: String,
+    /// How many servers of a cluster keep the stream if Roster makes it, 1 to 5; 3 in production. A stream that exists is
+    /// left as it is.
+    pub replicas: usize,
     /// What every subject begins with.
     pub subject_prefix: String,
     /// A NATS credentials file (`.creds`).
@@ -94,6 +97,7 @@ impl Default for Nats {
             url: NatsUrl("nats://127.0.0.1:4222".into()),
             url_file: None,
             stream: "ROSTER_EVENTS".to_owned(),
+            replicas: 1,
             subject_prefix: "roster.events.v1".to_owned(),
             credentials_file: None,
             encoding: EventEncoding::default(),
@@ -109,8 +113,9 @@ impl Events {
         problems.positive(self.poll_interval, "events.poll_interval");
         problems.positive(self.checkpoint_interval, "events.checkpoint_interval");
         problems.require(self.retention >= Self::MIN_RETENTION, "events.retention", "must be at least 7days");
-        let Nats { stream, subject_prefix, window, .. } = &self.nats;
+        let Nats { stream, replicas, subject_prefix, window, .. } = &self.nats;
         problems.require(is_token(stream), "events.nats.stream", "must be 1 to 64 of letters, digits, '-' and '_'");
+        problems.require((1..=5).contains(replicas), "events.nats.replicas", "must be 1 to 5");
         problems.require(
             subject_prefix.len() <= 128 && subject_prefix.split('.').all(is_token),
             "events.nats.subject_prefix",

@@ -83,7 +83,7 @@ fn read_value(key: &str, value: OsString) -> Result<Value, String> {
     toml::from_str::<Dict>(&format!("value = {text}"))
         .ok()
         .and_then(|mut table| table.remove("value"))
-        .ok_or_else(|| "expected a TOML array such as [{ id = \"…\" }]".to_owned())
+        .ok_or_else(|| "expected a TOML array such as [\"…\"] or [{ id = \"…\" }]".to_owned())
 }
 
 fn read_file(path: &Path) -> Result<Dict, Error> {

@@ -9,7 +9,7 @@ use super::error::Problems;
 use super::text::HumanTime;
 use crate::domain::rate::Limit;
 
-/// Limits that hold for all instances on a database together.
+/// Limits. Those of invitations hold for all instances on a database together, that of calls for each instance.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -22,6 +22,9 @@ pub struct Limits {
     /// How often one address may be invited, by whomever and to whichever team.
     #[serde(deserialize_with = "per_recipient")]
     pub invitations_per_recipient: RateLimit,
+    /// Calls of one service, whomever it acts for, or of one person with a token of their own, to each instance.
+    #[serde(deserialize_with = "per_caller")]
+    pub calls_per_caller: RateLimit,
 }
 
 /// So many at once, and one more each time that the period, divided by the count, has passed.
@@ -47,6 +50,7 @@ struct Part {
 const PER_INVITER: RateLimit = RateLimit { count: 2_000, period: Duration::from_hours(1) };
 const PER_TEAM: RateLimit = RateLimit { count: 10_000, period: Duration::from_hours(1) };
 const PER_RECIPIENT: RateLimit = RateLimit { count: 20, period: Duration::from_hours(24) };
+const PER_CALLER: RateLimit = RateLimit { count: 0, period: Duration::from_secs(1) };
 
 impl Default for Limits {
     fn default() -> Self {
@@ -54,6 +58,7 @@ impl Default for Limits {
             invitations_per_inviter: PER_INVITER,
             invitations_per_team: PER_TEAM,
             invitations_per_recipient: PER_RECIPIENT,
+            calls_per_caller: PER_CALLER,
         }
     }
 }
@@ -64,6 +69,7 @@ impl Limits {
             ("limits.invitations_per_inviter.period", self.invitations_per_inviter),
             ("limits.invitations_per_team.period", self.invitations_per_team),
             ("limits.invitations_per_recipient.period", self.invitations_per_recipient),
+            ("limits.calls_per_caller.period", self.calls_per_caller),
         ] {
             problems.positive(limit.period, key);
             problems.require(limit.period <= Limit::MAX_PERIOD, key, "must be at most 366days");
@@ -93,6 +99,10 @@ fn per_team<'de, D: Deserializer<'de>>(from: D) -> Result<RateLimit, D::Error> {
 
 fn per_recipient<'de, D: Deserializer<'de>>(from: D) -> Result<RateLimit, D::Error> {
     RateLimit::read(from, PER_RECIPIENT)
+}
+
+fn per_caller<'de, D: Deserializer<'de>>(from: D) -> Result<RateLimit, D::Error> {
+    RateLimit::read(from, PER_CALLER)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -19,7 +20,7 @@ use super::text::{InvalidText, MASK, Text};
 use super::web::WebUrl;
 
 /// Invitation links.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Links {
     /// The page that a link in an invitation leads to: an absolute `http` or `https` URL of at most 800 characters,
@@ -30,6 +31,10 @@ pub struct Links {
     /// kept in `secret.key` in `data_dir`. Replicas must share their keys, so that PostgreSQL with authentication
     /// requires one here.
     pub keys: Vec<LinkKey>,
+    /// For how long the holder of the link of a deleted invitation, or of one of a deleted team, is told what became of it.
+    /// Then the invitation is forgotten, with its address.
+    #[serde(with = "HumanTime")]
+    pub deleted_retention: Duration,
 }
 
 /// A key that signs the tokens of links.
@@ -46,6 +51,13 @@ pub struct LinkKey {
     pub secret: KeyBytes,
     /// A file that holds the key.
     pub secret_file: Option<PathBuf>,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        let deleted_retention = Duration::from_hours(30 * 24);
+        Self { accept_url: AcceptUrl::default(), keys: Vec::new(), deleted_retention }
+    }
 }
 
 impl Links {

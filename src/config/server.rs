@@ -1,6 +1,7 @@
 //! `server`: where calls are taken, how many, and for how long.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -32,6 +33,20 @@ pub struct Server {
     /// s suit Kubernetes.
     #[serde(with = "HumanTime")]
     pub drain_delay: Duration,
+    /// TLS 1.2 and 1.3; served if there is a certificate. The files are PEM, and read again when they change.
+    pub tls: Tls,
+}
+
+/// TLS 1.2 and 1.3. The files are PEM, and read again when they change.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The server's certificate, and those between it and its authority after it. Without it plain HTTP/2 is served.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key; required with the certificate.
+    pub key_file: Option<PathBuf>,
+    /// The authorities whose client certificates are taken. A client need not have one.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -43,6 +58,7 @@ impl Default for Server {
             max_deadline: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(20),
             drain_delay: Duration::ZERO,
+            tls: Tls::default(),
         }
     }
 }
@@ -51,5 +67,14 @@ impl Server {
     pub(super) fn check(&self, problems: &mut Problems) {
         problems.require(self.max_in_flight > 0, "server.max_in_flight", "must be at least 1");
         problems.positive(self.max_deadline, "server.max_deadline");
+        let Tls { certificate_file, key_file, client_ca_file } = &self.tls;
+        let needs = |given: bool, needed: bool| !given || needed;
+        let (certificate, key) = (certificate_file.is_some(), key_file.is_some());
+        problems.require(needs(certificate, key), "server.tls.key_file", "is required with certificate_file");
+        problems.require(
+            needs(key || client_ca_file.is_some(), certificate),
+            "server.tls.certificate_file",
+            "is required where server.tls says anything else",
+        );
     }
 }

@@ -74,7 +74,7 @@ fn variables_win_over_the_file_key_by_key() {
 #[test]
 fn a_variable_can_hold_a_list() {
     let tokens = format!("[{{ name = \"billing\", sha256 = \"{DIGEST}\", scopes = [\"roster.*\"] }}]");
-    let config = load("auth.mode = \"tokens\"", &[("ROSTER_AUTH__TOKENS", &tokens)]).unwrap();
+    let config = load("auth.mode = \"credentials\"", &[("ROSTER_AUTH__TOKENS", &tokens)]).unwrap();
     assert_eq!(config.auth.tokens[0].sha256, TokenDigest::of("test"));
     assert_eq!(problems("", &[("ROSTER_ROLES", "owner")]).len(), 1);
 }
@@ -101,7 +101,7 @@ fn every_problem_is_told_at_once_under_its_key() {
         url = "mysql://root@db/roster"
         max_conections = 3
         [auth]
-        mode = "tokens"
+        mode = "credentials"
         [[auth.tokens]]
         name = "Billing"
         sha256 = "abc"
@@ -129,7 +129,6 @@ fn every_problem_is_told_at_once_under_its_key() {
     server.max_deadline: expected a duration such as "500ms", "30s" or "14days"
     server.max_in_flight: must be at least 1
     auth.tokens[0].name: must be 1 to 63 of a-z, 0-9, '-', '_' and '.'
-    auth.tokens[2].name: is used by another token
     auth.tokens[2].sha256: is the hash of another entry's token
     events.retention: must be at least 7days
     telemetry.log_filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
@@ -224,15 +223,142 @@ fn development_mode_is_for_loopback_only() {
 #[test]
 fn replicas_must_share_their_keys() {
     let toml = format!(
-        "database.url = \"postgres://db/roster\"\n[auth]\nmode = \"tokens\"\n\
+        "database.url = \"postgres://db/roster\"\n[auth]\nmode = \"credentials\"\n\
          tokens = [{{ name = \"a\", sha256 = \"{DIGEST}\", scopes = [\"*\"] }}]"
     );
     assert_eq!(keys(&toml, &[]), ["links.keys"]);
 }
 
 #[test]
-fn tokens_mode_needs_a_token() {
-    assert_eq!(keys("auth.mode = \"tokens\"", &[]), ["auth.tokens"]);
+fn credentials_are_of_somebody() {
+    assert_eq!(keys("auth.mode = \"credentials\"", &[]), ["auth.mode"]);
+}
+
+#[test]
+fn tokens_of_an_issuer_are_checked_as_a_whole() {
+    let good = r#"
+        auth.mode = "credentials"
+        [auth.jwt]
+        issuer = "https://id.example.com/"
+        audience = "roster"
+        algorithms = ["ES256", "ES384"]
+        jwks_url = "https://id.example.com/keys"
+        user_scopes = ["roster.teams.*"]
+        claims = { service = "azp", kind = "gty", service_kind = "client-credentials" }
+    "#;
+    let config = load(good, &[]).unwrap();
+    assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap().auth.jwt.claims.service.as_deref(), Some("azp"));
+    let variables = [
+        ("ROSTER_AUTH__MODE", "credentials"),
+        ("ROSTER_AUTH__JWT__ISSUER", "https://id.example.com/"),
+        ("ROSTER_AUTH__JWT__AUDIENCE", "roster"),
+        ("ROSTER_AUTH__JWT__ALGORITHMS", "[\"RS256\", \"PS256\"]"),
+        ("ROSTER_AUTH__JWT__JWKS_URL", "http://127.0.0.1:8080/keys"),
+    ];
+    assert_eq!(load("", &variables).unwrap().auth.jwt.algorithms.len(), 2);
+
+    let bare = "auth.mode = \"credentials\"\n[auth.jwt]\nissuer = \"https://id.example.com/\"";
+    insta::assert_snapshot!(problems(bare, &[]).join("\n"), @r"
+    auth.jwt.audience: is required with auth.jwt.issuer
+    auth.jwt.algorithms: at least one is required with auth.jwt.issuer
+    auth.jwt.jwks_url: this or jwks_file is required with auth.jwt.issuer
+    ");
+    let mixed = r#"
+        [auth.jwt]
+        issuer = "https://id.example.com/"
+        audience = "roster"
+        algorithms = ["RS256", "EdDSA"]
+        jwks_url = "https://id.example.com/keys"
+        jwks_file = "keys.json"
+        refresh_interval = "0s"
+        user_service = "The Web"
+        claims = { user = "", kind = "gty" }
+    "#;
+    insta::assert_snapshot!(problems(mixed, &[]).join("\n"), @r"
+    auth.jwt.algorithms: must be of one family: RS* and PS*, or ES*, or EdDSA and Ed25519
+    auth.jwt.jwks_url: give this or jwks_file, not both
+    auth.jwt.refresh_interval: must be longer than 0s
+    auth.jwt.user_service: must be 1 to 63 of a-z, 0-9, '-', '_' and '.'
+    auth.jwt.claims.user: must not be empty
+    auth.jwt.claims.kind: goes together with service_kind
+    auth.jwt.claims.service: is required with kind: it names the service
+    ");
+    for symmetric in ["HS256", "none", "es256"] {
+        let toml = good.replace("ES384", symmetric);
+        assert_eq!(keys(&toml, &[]), ["auth.jwt.algorithms[1]"], "{symmetric}");
+    }
+    for url in ["http://id.example.com/keys", "ftp://id.example.com", "https://user:hunter2@id.example.com", "keys"] {
+        let toml = good.replace("https://id.example.com/keys", url);
+        let told = problems(&toml, &[]);
+        assert!(
+            told.len() == 1 && told[0].starts_with("auth.jwt.jwks_url: ") && !told[0].contains("hunter2"),
+            "{told:?}"
+        );
+    }
+    assert_eq!(keys("auth.jwt.audience = \"roster\"", &[]), ["auth.jwt.issuer"]);
+}
+
+#[test]
+fn entries_of_one_service_agree() {
+    let entry = |list: &str, known: &str, scopes: &str| {
+        format!("[[auth.{list}]]\nname = \"shop\"\n{known}\nscopes = {scopes}\n")
+    };
+    let token = |text: &str| format!("sha256 = \"{}\"", TokenDigest::of(text));
+    let (old, new) = (token("old"), token("new"));
+    let (read, all) = ("[\"roster.teams.read\"]", "[\"roster.*\"]");
+    let tls = "[server.tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\nclient_ca_file = \"a\"\n";
+    let san = "san = \"spiffe://example.org/shop\"";
+    let rotated = entry("tokens", &old, read) + &entry("tokens", &new, read) + &entry("certificates", san, read) + tls;
+    assert_eq!(load(&rotated, &[]).unwrap().auth.tokens.len(), 2);
+    let differs = entry("tokens", &old, read) + &entry("tokens", &new, all) + &entry("certificates", san, all) + tls;
+    assert_eq!(keys(&differs, &[]), ["auth.tokens[1].scopes", "auth.certificates[0].scopes"]);
+    let acts = entry("tokens", &old, read) + &entry("tokens", &new, read) + "act_for_users = true\n";
+    assert_eq!(keys(&acts, &[]), ["auth.tokens[1].act_for_users"]);
+}
+
+#[test]
+fn certificates_need_an_authority_and_an_authority_needs_certificates() {
+    let certificate =
+        |san: &str| format!("[[auth.certificates]]\nname = \"shop\"\nsan = \"{san}\"\nscopes = [\"roster.*\"]\n");
+    assert_eq!(keys(&certificate("shop.internal"), &[]), ["server.tls.client_ca_file"]);
+    let tls = "[server.tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\nclient_ca_file = \"a\"\n";
+    assert_eq!(keys(tls, &[]), ["auth.certificates"]);
+    assert_eq!(keys("server.tls.key_file = \"k\"", &[]), ["server.tls.certificate_file"]);
+    assert_eq!(keys("server.tls.certificate_file = \"c\"", &[]), ["server.tls.key_file"]);
+    let twice = certificate("shop.internal") + &certificate("SHOP.internal") + tls;
+    assert_eq!(keys(&twice, &[]), ["auth.certificates[1].san"]);
+    for bad in ["", "*.internal", "shop..internal", "-shop.internal", "a b", "spiffe:// x", "10.0.0.1:80:"] {
+        assert_eq!(keys(&(certificate(bad) + tls), &[]), ["auth.certificates[0].san"], "{bad}");
+    }
+}
+
+#[test]
+fn more_callers_can_be_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("callers.toml");
+    let entry = |name: &str, scopes: &str| {
+        format!("[[tokens]]\nname = \"{name}\"\nsha256 = \"{}\"\nscopes = {scopes}\n", TokenDigest::of(name))
+    };
+    let own = format!(
+        "auth.mode = \"credentials\"\nauth.callers_file = {path:?}\n[[auth.tokens]]\nname = \"shop\"\n\
+         sha256 = \"{DIGEST}\"\nscopes = [\"roster.*\"]\n"
+    );
+    let told = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        match load(&own, &[]) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    };
+    assert_eq!(told(&entry("mail", "[\"roster.*\"]")), "");
+    assert_eq!(told(&entry("shop", "[\"roster.*\"]")), "");
+    assert!(told(&entry("shop", "[\"*\"]")).contains("tokens[1].scopes: differs from"));
+    assert!(
+        told("[[tokens]]\nname = \"x\"").contains("tokens[0].scopes: must not be empty; tokens[0].sha256: is required")
+    );
+    assert!(told("\n[[tokens]").contains("line 2: "));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(keys(&own, &[]), ["auth.callers_file"]);
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub struct Principal {
 pub enum Caller {
     /// A service, by its configured name.
     Service(String),
+    /// What a person uses with a token of their own, by what the token calls it. It vouches for nothing: what it says of the
+    /// person is what the person says. There is always a person with it.
+    Client(String),
     /// A part of Roster itself.
     System(&'static str),
 }
@@ -34,7 +37,7 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         match (&self.person, &self.caller) {
             (Some(user), caller) => Actor::User { id: user.clone(), via: caller.name().to_owned() },
-            (None, Caller::Service(name)) => Actor::Service { name: name.clone() },
+            (None, Caller::Service(name) | Caller::Client(name)) => Actor::Service { name: name.clone() },
             (None, Caller::System(name)) => Actor::System { name: (*name).to_owned() },
         }
     }
@@ -44,7 +47,7 @@ impl Caller {
     /// The program's name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Service(name) => name,
+            Self::Service(name) | Self::Client(name) => name,
             Self::System(name) => name,
         }
     }

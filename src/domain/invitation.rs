@@ -122,29 +122,35 @@ impl Invitation {
     /// Accepted for `by`.
     pub fn accept(self, by: UserId, now: DateTime<Utc>) -> Result<Self, Broken> {
         self.check_open(now)?;
-        Ok(Self { state: State::Accepted { by, at: now }, ..self })
+        Ok(self.ended(State::Accepted { by, at: now }))
     }
 
     /// Declined.
     pub fn decline(self, now: DateTime<Utc>) -> Result<Self, Broken> {
         self.check_open(now)?;
-        Ok(Self { state: State::Declined { at: now }, ..self })
+        Ok(self.ended(State::Declined { at: now }))
     }
 
     /// Canceled.
     pub fn cancel(self, now: DateTime<Utc>) -> Result<Self, Broken> {
         self.check_open(now)?;
-        Ok(Self { state: State::Canceled { at: now }, ..self })
+        Ok(self.ended(State::Canceled { at: now }))
     }
 
     /// Records that it ran out; `None` while it has not, or when another end was recorded.
     pub fn expire(self, now: DateTime<Utc>) -> Option<Self> {
         let ran_out = self.state == State::Pending && now >= self.expire_time;
-        ran_out.then_some(Self { state: State::Expired, ..self })
+        ran_out.then(|| self.ended(State::Expired))
     }
 
-    /// Open for `ttl` from `now` on and on its way again, with `mail`; whoever sends it answers for it from now on. An
-    /// open one keeps its link; an expired one gets a new link, so that the old one stays dead.
+    /// At its end, after which nobody is written to about it.
+    fn ended(self, state: State) -> Self {
+        Self { state, delivery: self.delivery.called_off(), ..self }
+    }
+
+    /// Open for at least `ttl` from `now` on and on its way again, with `mail`; whoever sends it answers for it from now
+    /// on. An open one keeps its link, and an end that is later still; an expired one gets a new link, so that the old
+    /// one stays dead.
     pub fn resend(
         self,
         inviter: Option<UserId>,
@@ -157,7 +163,7 @@ impl Invitation {
             Err(Broken::InvitationExpired) => self.link_version + 1,
             Err(closed) => return Err(closed),
         };
-        let (expire_time, delivery) = (now + ttl, self.delivery.again(mail));
+        let (expire_time, delivery) = (self.expire_time.max(now + ttl), self.delivery.again(mail));
         Ok(Self { state: State::Pending, link_version, inviter, expire_time, delivery, ..self })
     }
 
@@ -245,6 +251,8 @@ mod tests {
         assert_eq!((dead.link_version, dead.expire_time, dead.state), (2, at(200), State::Pending));
         let recorded = resend(pending().expire(at(100)).unwrap(), at(101)).unwrap();
         assert_eq!(recorded.link_version, 2);
+        let long = resend(Invitation { expire_time: at(900), ..pending() }, at(50)).unwrap();
+        assert_eq!(long.expire_time, at(900), "to send it again never shortens it");
     }
 
     #[test]

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Broken, PermissionPattern, RoleId, TeamId, UserId, Version};
 
+/// The most roles that one membership holds.
+pub const MAX_ROLES: usize = 20;
+
+/// The most permissions that one membership holds besides roles.
+pub const MAX_PERMISSIONS: usize = 100;
+
 /// A membership: one user in one team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

@@ -8,7 +8,7 @@ use super::{
     Broken, Member, PermissionPattern, RoleId, Roles, Team, UserId,
     access::Holdings,
     invitation::Offer,
-    member::{Grant, State},
+    member::{Grant, MAX_PERMISSIONS, MAX_ROLES, State},
     permission::TransferOwnership,
     policy::Ownership,
 };
@@ -201,7 +201,7 @@ impl Member {
 
     /// The member with what an invitation gives in addition to their own: accepting never takes anything away, nor
     /// sets an end to what had none. Who becomes an owner by it stays.
-    pub fn joined_by(&self, offer: &Offer) -> Self {
+    pub fn joined_by(&self, offer: &Offer) -> Result<Self, Broken> {
         let mut after = self.clone();
         after.roles.extend(offer.roles.iter().cloned());
         after.permissions.extend(offer.permissions.iter().cloned());
@@ -209,6 +209,34 @@ impl Member {
         if after.is_owner() {
             after.expire_time = None;
         }
+        after.check_growth(self)?;
+        Ok(after)
+    }
+
+    /// Fails if the member holds more than before, and more than one may.
+    fn check_growth(&self, before: &Self) -> Result<(), Broken> {
+        let grown = |held: usize, before: usize, limit: usize| held > before && held > limit;
+        if grown(self.roles.len(), before.roles.len(), MAX_ROLES) {
+            return Err(Broken::TooMuchHeld { limit: MAX_ROLES, what: "roles" });
+        }
+        if grown(self.permissions.len(), before.permissions.len(), MAX_PERMISSIONS) {
+            return Err(Broken::TooMuchHeld { limit: MAX_PERMISSIONS, what: "permissions" });
+        }
+        Ok(())
+    }
+
+    /// The member with another role in place of one that is to be gone, for as long as they had that one: who has the
+    /// other already has it for the longer of the two.
+    pub fn with_replaced(&self, role: &RoleId, replacement: &RoleId) -> Self {
+        let mut after = self.clone();
+        let end = after.role_expire_times.remove(role);
+        if !after.roles.remove(role) {
+            return after;
+        }
+        let held = !after.roles.insert(replacement.clone());
+        let own = after.role_expire_times.remove(replacement);
+        let longest = if held && !is_later(end, own) { own } else { end };
+        after.role_expire_times.extend(longest.map(|end| (replacement.clone(), end)));
         after
     }
 
@@ -225,9 +253,10 @@ impl Member {
         former.roles.remove(RoleId::OWNER);
         former.roles.insert(RoleId::admin());
         former.role_expire_times.remove(RoleId::ADMIN);
-        let mut new = Self { expire_time: None, ..new.clone() };
-        new.roles.insert(RoleId::owner());
-        Ok((former, new))
+        let mut owner = Self { expire_time: None, ..new.clone() };
+        owner.roles.insert(RoleId::owner());
+        owner.check_growth(new)?;
+        Ok((former, owner))
     }
 }
 
@@ -395,7 +424,48 @@ mod tests {
             role_expire_times: [("admin".parse().unwrap(), at(1))].into(),
             ..fixture("bob", &["admin", "member"])
         };
-        let after = ending.joined_by(&Offer::of_roles(grant(&["admin"]).roles));
+        let after = ending.joined_by(&Offer::of_roles(grant(&["admin"]).roles)).unwrap();
         assert_eq!((after.roles, after.role_expire_times.len()), (grant(&["admin", "member"]).roles, 0));
+    }
+
+    #[test]
+    fn nobody_comes_to_hold_more_than_one_may() {
+        let many = |count: usize| (0..count).map(|n| format!("r{n}").parse().unwrap()).collect::<BTreeSet<RoleId>>();
+        let full = Member { roles: many(MAX_ROLES), ..fixture("eve", &[]) };
+        let too_much = |limit, what| Err(Broken::TooMuchHeld { limit, what });
+        assert_eq!(full.joined_by(&Offer::of_roles(many(MAX_ROLES))), Ok(full.clone()));
+        assert_eq!(full.joined_by(&Offer::of_roles(many(MAX_ROLES + 1))), too_much(MAX_ROLES, "roles"));
+        let transferred = fixture("ada", &["owner"]).transfer_to(&full);
+        assert_eq!(transferred, Err(Broken::TooMuchHeld { limit: MAX_ROLES, what: "roles" }));
+        // Who holds more since before there was a limit loses nothing by it, and gains nothing.
+        let over = Member { roles: many(MAX_ROLES + 5), ..fixture("eve", &[]) };
+        assert_eq!(over.joined_by(&Offer::of_roles(many(3))), Ok(over.clone()));
+        let pattern = |n: usize| PermissionPattern::parse(&format!("catalog.p{n}")).unwrap();
+        let offer = Offer { permissions: (0..=MAX_PERMISSIONS).map(pattern).collect(), ..Offer::default() };
+        assert_eq!(fixture("eve", &["member"]).joined_by(&offer), too_much(MAX_PERMISSIONS, "permissions"));
+    }
+
+    #[test]
+    fn a_replacement_is_held_for_as_long_as_what_it_replaces_or_longer() {
+        let (old, new): (RoleId, RoleId) = ("old".parse().unwrap(), "new".parse().unwrap());
+        let holding = |roles: &[&str], ends: &[(&RoleId, i64)]| {
+            let ends = ends.iter().map(|(role, end)| ((*role).clone(), at(*end))).collect();
+            Member { role_expire_times: ends, ..fixture("eve", roles) }
+        };
+        for (before, end) in [
+            (holding(&["old"], &[]), None),
+            (holding(&["old"], &[(&old, 5)]), Some(5)),
+            (holding(&["old", "new"], &[]), None),
+            (holding(&["old", "new"], &[(&old, 5)]), None),
+            (holding(&["old", "new"], &[(&new, 5)]), None),
+            (holding(&["old", "new"], &[(&old, 9), (&new, 5)]), Some(9)),
+            (holding(&["old", "new"], &[(&old, 5), (&new, 9)]), Some(9)),
+        ] {
+            let after = before.with_replaced(&old, &new);
+            let expected = holding(&["new"], &end.map(|end| (&new, end)).into_iter().collect::<Vec<_>>());
+            assert_eq!(after, expected, "{before:?}");
+        }
+        let other = holding(&["new"], &[(&new, 5)]);
+        assert_eq!(other.with_replaced(&old, &new), other);
     }
 }

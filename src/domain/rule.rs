@@ -26,6 +26,14 @@ pub enum Broken {
     /// A membership gives something.
     #[error("a member holds at least one role or permission")]
     NothingGranted,
+    /// A membership does not grow without an end.
+    #[error("a member holds at most {limit} {what}")]
+    TooMuchHeld {
+        /// The limit.
+        limit: usize,
+        /// Of what: `roles` or `permissions`.
+        what: &'static str,
+    },
     /// An end was set to what is not held.
     #[error("the member does not hold the role {role}, which was to expire")]
     RoleNotHeld {
@@ -223,6 +231,9 @@ impl Broken {
             }
             Self::DomainNotAllowed { .. } => {
                 "ask an owner of the team to admit the domain, or to invite another address"
+            }
+            Self::TooMuchHeld { .. } => {
+                "ask an owner or admin of the team to take some away first; an open invitation stays open meanwhile"
             }
             Self::ExternalNotAllowed => "ask an owner of the team to admit external members",
             Self::MemberElsewhere => "leave the other team of the tree first, or ask its owner to move you",

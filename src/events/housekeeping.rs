@@ -1,16 +1,16 @@
-//! Deletes what is not retained any more: old events, the answers kept for retries, what is remembered of ends, and limits
-//! that nothing is used of.
+//! Deletes what is not retained any more: old events, the answers kept for retries, what is remembered of ends, invitations
+//! that were taken off the list, and limits that nothing is used of.
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{leadership::Leadership, outage::Outage};
 use crate::{
     env::Env,
-    repository::{Database, Result, expirations, idempotency, rate_limits, sequence},
+    repository::{Database, Result, expirations, idempotency, invitations, purge, rate_limits, sequence},
 };
 
 /// How often: often enough that each time there is little to delete.
@@ -25,6 +25,8 @@ pub(super) struct Housekeeping {
     pub(super) retention: Duration,
     /// Whether events stay until they are published, however long that takes.
     pub(super) published: bool,
+    /// How long invitations stay that were taken off the list.
+    pub(super) deleted_invitations: Duration,
 }
 
 impl Housekeeping {
@@ -47,36 +49,45 @@ impl Housekeeping {
         if !self.leadership.held().await? {
             return Ok(());
         }
-        let now = self.env.now();
-        // Without a cutoff, because it would be before all time, events stay for ever.
-        let cutoff = TimeDelta::from_std(self.retention).ok().and_then(|retention| now.checked_sub_signed(retention));
-        let mut events = 0;
-        while let Some(cutoff) = cutoff {
-            let deleted = sequence::purge(&self.database, cutoff, self.published).await?;
-            events += deleted;
-            if deleted < sequence::PURGE_BATCH.unsigned_abs() {
-                break;
+        let (now, db) = (self.env.now(), &self.database);
+        let events = match before(now, self.retention) {
+            Some(cutoff) => {
+                let batch = sequence::PURGE_BATCH.unsigned_abs();
+                in_batches(batch, || sequence::purge(db, cutoff, self.published)).await?
             }
-        }
-        let answers = idempotency::purge(&self.database, now).await?;
-        let lapsed = expirations::purge(&self.database, now).await?;
-        let mut limits = 0;
-        loop {
-            let deleted = rate_limits::purge(&self.database, now).await?;
-            limits += deleted;
-            if deleted < rate_limits::PURGE_BATCH {
-                break;
-            }
-        }
-        tracing::debug!(events, answers, lapsed, limits, "deleted what is not retained any more");
+            None => 0,
+        };
+        let answers = in_batches(purge::BATCH, || idempotency::purge(db, now)).await?;
+        let lapsed = in_batches(purge::BATCH, || expirations::purge(db, now)).await?;
+        let invitations = match before(now, self.deleted_invitations) {
+            Some(cutoff) => in_batches(invitations::PURGE_BATCH, || invitations::purge(db, cutoff)).await?,
+            None => 0,
+        };
+        let limits = in_batches(purge::BATCH, || rate_limits::purge(db, now)).await?;
+        tracing::debug!(events, answers, lapsed, invitations, limits, "deleted what is not retained any more");
         Ok(())
+    }
+}
+
+/// So long ago; `None` where that would be before all time, so that what is kept as long stays for ever.
+fn before(now: DateTime<Utc>, retention: Duration) -> Option<DateTime<Utc>> {
+    TimeDelta::from_std(retention).ok().and_then(|retention| now.checked_sub_signed(retention))
+}
+
+/// Purges until there is not a whole batch left. Answers how much there was.
+async fn in_batches<F: Future<Output = Result<u64>>>(batch: u64, purge: impl Fn() -> F) -> Result<u64> {
+    let mut all = 0;
+    loop {
+        let deleted = purge().await?;
+        all += deleted;
+        if deleted < batch {
+            return Ok(all);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::*;
     use crate::{
         env::{Clock, UuidV7},
@@ -103,6 +114,7 @@ mod tests {
             leadership: Arc::new(Leadership::new(db.database.clone())),
             retention: WEEK,
             published,
+            deleted_invitations: WEEK,
         };
         housekeeping.turn().await.unwrap();
         sequence::bounds(&db.database.reader()).await.unwrap()

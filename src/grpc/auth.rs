@@ -1,15 +1,15 @@
-//! Who calls: credentials in the metadata, and the [`Principal`] that they show.
+//! Who calls: the credentials in the metadata and of the connection, and the [`Principal`] that they show.
 //!
-//! What the principal may do is checked where the answer is known: whether a service may make a call at all in
-//! `layers::authenticate`, what a person may do in a team in `application::authorize`.
+//! Whether credentials are good is known elsewhere (`callers`). What the principal may do is checked where the answer is
+//! known: whether a call may be made at all in `layers::permit`, what a person may do in a team in
+//! `application::authorize`.
 
-use std::{collections::HashMap, sync::Arc};
-
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use super::status::EdgeError;
 use crate::{
-    config::{Auth, AuthMode, TokenDigest},
+    callers::{Callers, Certificate, Decision, Holder, Identity, Refusal},
     domain::{Principal, UserId, actor::Caller, permission::Scopes},
 };
 
@@ -21,78 +21,86 @@ const DEVELOPER: &str = "dev";
 
 /// Finds out who calls.
 #[derive(Debug, Clone)]
-pub struct Authenticator(Arc<Mode>);
-
-#[derive(Debug)]
-enum Mode {
+pub enum Authenticator {
     /// Everybody is the service `dev`.
     Development,
-    /// Services by the digests of their tokens.
-    ///
-    /// The look-up compares digests and may take a time that depends on them: it tells at the most a digest, and a token
-    /// cannot be made from its digest.
-    Tokens(HashMap<TokenDigest, Service>),
+    /// Who has good credentials.
+    Credentials(Callers),
 }
 
-/// A service that may call.
-#[derive(Debug)]
-struct Service {
-    name: String,
-    scopes: Scopes,
-    act_for_users: bool,
+/// Who calls, or why nobody does: at once, unless something has to be fetched first.
+pub(super) enum Decided {
+    /// Known.
+    Now(Result<Principal, EdgeError>),
+    /// Known in a moment.
+    Later(BoxFuture<'static, Result<Principal, EdgeError>>),
 }
 
 impl Authenticator {
-    /// As configured.
-    pub fn new(config: &Auth) -> Self {
-        Self(Arc::new(match config.mode {
-            AuthMode::Development => Mode::Development,
-            AuthMode::Tokens => Mode::Tokens(
-                config
-                    .tokens
-                    .iter()
-                    .map(|token| {
-                        let scopes = token.scopes.iter().cloned().collect();
-                        let (name, act_for_users) = (token.name.clone(), token.act_for_users);
-                        (token.sha256, Service { name, scopes, act_for_users })
-                    })
-                    .collect(),
-            ),
-        }))
-    }
-
-    /// Who calls with this metadata.
-    pub(super) fn authenticate(&self, metadata: &HeaderMap) -> Result<Principal, EdgeError> {
-        match &*self.0 {
-            Mode::Development => {
-                // Whoever sends credentials expects them to be checked, which nobody does here.
-                if metadata.contains_key(AUTHORIZATION) {
-                    return Err(EdgeError::CredentialsUnexpected);
+    /// Who calls with this metadata, over a connection with this client certificate.
+    pub(super) fn authenticate(&self, metadata: &HeaderMap, certificate: Option<&Certificate>) -> Decided {
+        match self {
+            Self::Development => Decided::Now(develop(metadata)),
+            Self::Credentials(callers) => {
+                let bearer = match bearer(metadata) {
+                    Ok(bearer) => bearer,
+                    Err(error) => return Decided::Now(Err(error)),
+                };
+                // Read before the credentials are, and told of after them: who is not known is told nothing else.
+                let actor = actor(metadata);
+                match callers.identify(bearer, certificate) {
+                    Decision::Now(known) => Decided::Now(principal(known, actor)),
+                    Decision::Later(known) => Decided::Later(known.map(|known| principal(known, actor)).boxed()),
                 }
-                let caller = Caller::Service(DEVELOPER.to_owned());
-                Ok(Principal { caller, scopes: Scopes::all(), person: actor(metadata)? })
-            }
-            Mode::Tokens(services) => {
-                let service = services.get(&digest(metadata)?).ok_or(EdgeError::CredentialsInvalid)?;
-                let person = actor(metadata)?;
-                if person.is_some() && !service.act_for_users {
-                    return Err(EdgeError::MayNotAct);
-                }
-                let caller = Caller::Service(service.name.clone());
-                Ok(Principal { caller, scopes: service.scopes.clone(), person })
             }
         }
     }
 }
 
-/// The digest of the bearer token.
-fn digest(metadata: &HeaderMap) -> Result<TokenDigest, EdgeError> {
+fn develop(metadata: &HeaderMap) -> Result<Principal, EdgeError> {
+    // Whoever sends credentials expects them to be checked, which nobody does here.
+    if metadata.contains_key(AUTHORIZATION) {
+        return Err(EdgeError::CredentialsUnexpected);
+    }
+    Ok(Principal { caller: Caller::Service(DEVELOPER.to_owned()), scopes: Scopes::all(), person: actor(metadata)? })
+}
+
+/// Who that is, acting for this person.
+fn principal(
+    known: Result<Identity, Refusal>,
+    actor: Result<Option<UserId>, EdgeError>,
+) -> Result<Principal, EdgeError> {
+    let Identity { service, scopes, of } = known?;
+    let actor = actor?;
+    let (caller, person) = match of {
+        // A person's own token says who they are, and nobody acts for anybody by it.
+        Holder::Person(_) | Holder::Service { act_for_users: false } if actor.is_some() => {
+            return Err(EdgeError::MayNotAct);
+        }
+        Holder::Person(person) => (Caller::Client(service), Some(person)),
+        Holder::Service { .. } => (Caller::Service(service), actor),
+    };
+    Ok(Principal { caller, scopes, person })
+}
+
+impl From<Refusal> for EdgeError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Missing => Self::CredentialsMissing,
+            Refusal::Invalid => Self::CredentialsInvalid,
+            Refusal::Expired => Self::CredentialsExpired,
+            Refusal::Unverifiable => Self::KeysUnavailable,
+        }
+    }
+}
+
+/// The bearer token, if there are credentials in the metadata.
+fn bearer(metadata: &HeaderMap) -> Result<Option<&str>, EdgeError> {
     let value = single(metadata, AUTHORIZATION.as_str()).map_err(|Many| EdgeError::CredentialsInvalid)?;
-    let value = value.ok_or(EdgeError::CredentialsMissing)?;
-    let token = value.to_str().ok().and_then(|text| text.split_once(' '));
-    match token {
+    let Some(value) = value else { return Ok(None) };
+    match value.to_str().ok().and_then(|text| text.split_once(' ')) {
         // The scheme's case does not matter (RFC 9110, 11.1).
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(TokenDigest::of(token)),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token)),
         _ => Err(EdgeError::CredentialsInvalid),
     }
 }
@@ -120,8 +128,14 @@ fn single<'a>(metadata: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderVa
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
     use super::*;
-    use crate::{config::ServiceToken, domain::PermissionPattern};
+    use crate::{
+        config::{Auth, AuthMode, ServiceToken, Tls, TokenDigest},
+        domain::PermissionPattern,
+        env::Env,
+    };
 
     fn tokens() -> Authenticator {
         let token = |name: &str, act_for_users| ServiceToken {
@@ -130,7 +144,11 @@ mod tests {
             scopes: vec![PermissionPattern::parse("roster.teams.*").unwrap()],
             act_for_users,
         };
-        Authenticator::new(&Auth { mode: AuthMode::Tokens, tokens: vec![token("shop", true), token("audit", false)] })
+        let tokens = vec![token("shop", true), token("audit", false)];
+        let auth = Auth { mode: AuthMode::Credentials, tokens, ..Auth::default() };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let started = Callers::start(&auth, &Tls::default(), &Env::system(), &tasks, &stop).unwrap();
+        Authenticator::Credentials(started.callers)
     }
 
     fn ask(authenticator: &Authenticator, metadata: &[(&'static str, &str)]) -> Result<Principal, EdgeError> {
@@ -141,7 +159,10 @@ mod tests {
         for (name, value) in metadata.iter().map(pair) {
             map.append(name, value);
         }
-        authenticator.authenticate(&map)
+        match authenticator.authenticate(&map, None) {
+            Decided::Now(decided) => decided,
+            Decided::Later(_) => panic!("nothing is to be fetched"),
+        }
     }
 
     fn user(id: &str) -> UserId {
@@ -176,10 +197,10 @@ mod tests {
 
     #[test]
     fn an_actor_is_a_user() {
-        for authenticator in [tokens(), Authenticator::new(&Auth::default())] {
-            let credentials = match *authenticator.0 {
-                Mode::Development => None,
-                Mode::Tokens(_) => Some(("authorization", "Bearer rst_shop")),
+        for authenticator in [tokens(), Authenticator::Development] {
+            let credentials = match authenticator {
+                Authenticator::Development => None,
+                Authenticator::Credentials(_) => Some(("authorization", "Bearer rst_shop")),
             };
             for bad in ["", "ada", "user:", "user:a b", "team:ada", "User:ada"] {
                 let metadata: Vec<_> = credentials.into_iter().chain([("roster-actor", bad)]).collect();
@@ -192,8 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn a_person_with_a_token_of_their_own_acts_for_nobody() {
+        let identity = |of| Identity { service: "web".to_owned(), scopes: Scopes::all(), of };
+        let ada = principal(Ok(identity(Holder::Person(user("ada")))), Ok(None)).unwrap();
+        assert_eq!((ada.caller, ada.person), (Caller::Client("web".to_owned()), Some(user("ada"))));
+        for actor in ["ada", "bob"] {
+            let acting = principal(Ok(identity(Holder::Person(user("ada")))), Ok(Some(user(actor))));
+            assert_eq!(acting, Err(EdgeError::MayNotAct), "{actor}");
+        }
+    }
+
+    #[test]
     fn in_development_everybody_is_dev() {
-        let development = Authenticator::new(&Auth::default());
+        let development = Authenticator::Development;
         let dev = ask(&development, &[]).unwrap();
         assert!(dev.caller.name() == "dev" && dev.scopes.cover("roster.teams.delete") && dev.person.is_none());
         assert_eq!(ask(&development, &[("roster-actor", "user:bob")]).unwrap().person, Some(user("bob")));

@@ -18,13 +18,10 @@ use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 use super::status::{EdgeError, Failure};
 use crate::{
     application::WriteOptions,
-    domain::{Invalid, RoleId},
+    domain::{Invalid, RoleId, member::MAX_ROLES},
 };
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
-
-/// The most roles that one request gives.
-const MAX_ROLES: usize = 20;
 
 /// The fields of a request that break their rules.
 #[derive(Debug, Default)]

@@ -1,9 +1,11 @@
 //! Asking a running server for its health (`grpc.health.v1`): what `roster healthcheck` does. The answers are given
 //! elsewhere.
 
-use std::time::Duration;
+mod unverified;
 
-use tonic::transport::Endpoint;
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -12,6 +14,19 @@ use tonic_health::pb::health_client::HealthClient;
 pub const READY: &str = "";
 /// Health service: whether the process works at all. Only a restart mends what makes this fail.
 pub const LIVE: &str = "roster.live";
+
+/// What makes it certain, over `https`, that the one who answers is the one who was asked.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// A certificate by one of the system's authorities.
+    System,
+    /// A certificate by an authority of this PEM file.
+    Authorities(PathBuf),
+    /// Nothing: for asking an instance on this machine by its address, which its certificate does not name. The question is
+    /// no secret. Were the certificate held against the file that it is served from, a new file that cannot be used would
+    /// have a server taken for dead that goes on with the old one.
+    Anybody,
+}
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +38,14 @@ pub enum Error {
         endpoint: String,
         /// What went wrong.
         source: tonic::transport::Error,
+    },
+    /// The file of authorities cannot be read.
+    #[error("cannot read {}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// The server refused to answer.
     #[error("{endpoint} answered {:?}: {}", status.code(), status.message())]
@@ -42,19 +65,37 @@ pub enum Error {
     },
 }
 
-/// Asks the server at `endpoint` (`http://HOST:PORT`) whether `service` ([`READY`] or [`LIVE`]) is serving.
+/// Asks the server at `endpoint` (`http://HOST:PORT`, or `https:` with `trust`) whether `service` ([`READY`] or [`LIVE`]) is serving.
 ///
 /// # Errors
 /// If no answer came within `timeout`.
-pub async fn check(endpoint: &str, service: &str, timeout: Duration) -> Result<bool, Error> {
-    match tokio::time::timeout(timeout, ask(endpoint, service)).await {
+pub async fn check(endpoint: &str, trust: &Trust, service: &str, timeout: Duration) -> Result<bool, Error> {
+    match tokio::time::timeout(timeout, ask(endpoint, trust, service)).await {
         Ok(answer) => answer,
         Err(_) => Err(Error::Timeout { endpoint: endpoint.to_owned(), timeout }),
     }
 }
 
-async fn ask(endpoint: &str, service: &str) -> Result<bool, Error> {
-    let connect = async { Endpoint::from_shared(endpoint.to_owned())?.connect().await };
+async fn ask(endpoint: &str, trust: &Trust, service: &str) -> Result<bool, Error> {
+    let authorities = match trust {
+        Trust::Authorities(path) => {
+            let read = tokio::fs::read(path).await;
+            Some(read.map_err(|source| Error::Authorities { path: path.clone(), source })?)
+        }
+        Trust::System | Trust::Anybody => None,
+    };
+    let connect = async {
+        let plain = Endpoint::from_shared(endpoint.to_owned())?;
+        let secure = plain.uri().scheme_str() == Some("https");
+        let tls = ClientTlsConfig::new();
+        let endpoint = match (trust, authorities) {
+            _ if !secure => plain,
+            (Trust::Anybody, _) => plain.tls_config_with_verifier(tls, Arc::new(unverified::Unverified::default()))?,
+            (_, Some(pem)) => plain.tls_config(tls.ca_certificate(Certificate::from_pem(pem)))?,
+            (_, None) => plain.tls_config(tls.with_native_roots())?,
+        };
+        endpoint.connect().await
+    };
     let channel = connect.await.map_err(|source| Error::Connect { endpoint: endpoint.to_owned(), source })?;
     let request = HealthCheckRequest { service: service.to_owned() };
     match HealthClient::new(channel).check(request).await {
@@ -83,9 +124,9 @@ mod tests {
             .add_service(service)
             .serve_with_incoming(TcpListenerStream::new(listener));
         let asked = async {
-            assert!(!check(&endpoint, READY, TIMEOUT).await.unwrap());
-            assert!(check(&endpoint, LIVE, TIMEOUT).await.unwrap());
-            assert!(matches!(check(&endpoint, "other", TIMEOUT).await, Err(Error::Refused { .. })));
+            assert!(!check(&endpoint, &Trust::System, READY, TIMEOUT).await.unwrap());
+            assert!(check(&endpoint, &Trust::System, LIVE, TIMEOUT).await.unwrap());
+            assert!(matches!(check(&endpoint, &Trust::System, "other", TIMEOUT).await, Err(Error::Refused { .. })));
         };
         tokio::select! {
             result = server => panic!("the server ended: {result:?}"),
@@ -97,10 +138,10 @@ mod tests {
     async fn a_closed_port_and_a_silent_one_are_errors() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let silent = check(&endpoint, READY, Duration::from_millis(50)).await;
+        let silent = check(&endpoint, &Trust::System, READY, Duration::from_millis(50)).await;
         assert!(matches!(silent, Err(Error::Timeout { .. })), "{silent:?}");
         drop(listener);
-        let closed = check(&endpoint, READY, TIMEOUT).await;
+        let closed = check(&endpoint, &Trust::System, READY, TIMEOUT).await;
         assert!(matches!(closed, Err(Error::Connect { .. })), "{closed:?}");
     }
 }

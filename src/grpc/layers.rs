@@ -13,6 +13,8 @@ mod deadline;
 mod drain;
 mod explain;
 mod identify;
+mod permit;
+mod ration;
 mod record;
 mod shed;
 mod span;
@@ -31,14 +33,14 @@ use tower::{Layer, Service, ServiceBuilder};
 
 use self::{
     authenticate::Authenticate, catch_panic::CatchPanic, deadline::Deadline, drain::Drain, explain::Explain,
-    identify::Identify, record::Record, shed::Shed, span::Span,
+    identify::Identify, permit::Permit, ration::Ration, record::Record, shed::Shed, span::Span,
 };
 use super::{
     auth::Authenticator,
     methods::Methods,
     status::{EdgeError, status},
 };
-use crate::{env::Env, metrics::Metrics};
+use crate::{callers::Rates, env::Env, metrics::Metrics};
 
 use self::call::Call;
 
@@ -54,6 +56,8 @@ pub(super) struct Tools {
     pub(super) methods: Arc<Methods>,
     pub(super) authenticator: Authenticator,
     pub(super) metrics: Metrics,
+    /// How often a caller may call, if there is a limit.
+    pub(super) rates: Option<Arc<Rates>>,
     /// The longest a call may take.
     pub(super) max_deadline: Duration,
     /// How many calls may be in flight.
@@ -69,7 +73,7 @@ pub(super) fn around(
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future = Answer> + Clone + Send + 'static {
     ServiceBuilder::new()
         // First of all, since everything below speaks of the call by its id, and every answer is to bear it.
-        .layer(Around(Identify { env: tools.env, methods: tools.methods }))
+        .layer(Around(Identify { env: tools.env.clone(), methods: tools.methods }))
         // Around all that may log or open spans of its own.
         .layer(Around(Span))
         // Within the span, so that its line belongs to the trace; around all that may refuse a call, so that no refusal
@@ -84,8 +88,12 @@ pub(super) fn around(
         .layer(Around(Deadline { max: tools.max_deadline }))
         // Before any work is spent on a call, the look at its credentials included.
         .layer(Around(Shed::new(tools.max_in_flight)))
-        // Next to the services, so that nothing stands between who calls and what is done.
-        .layer(Around(Authenticate(tools.authenticator)))
+        // From here on it is known who calls.
+        .layer(Authenticate(tools.authenticator))
+        // Around the look at permissions, so that calls that are denied count as well.
+        .layer(Around(Ration { rates: tools.rates, env: tools.env }))
+        // Next to the services, so that nothing stands between what somebody may ask for and what is done.
+        .layer(Around(Permit))
         // Innermost, since only what comes out of the services and of the library that serves them can lack a reason.
         .layer(Around(Explain))
         .service(routes.prepare())

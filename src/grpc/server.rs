@@ -16,7 +16,12 @@ use super::{
     layers::{self, Tools},
     methods::Methods,
 };
-use crate::{config, env::Env, metrics::Metrics};
+use crate::{
+    callers::{Rates, Tls},
+    config,
+    env::Env,
+    metrics::Metrics,
+};
 
 /// The most bytes of a request.
 pub(super) const MAX_REQUEST: usize = 1 << 20;
@@ -42,8 +47,12 @@ pub enum Error {
 pub struct Parts {
     /// Its limits, and whether it offers reflection.
     pub config: config::Server,
+    /// What connections are secured with, if they are.
+    pub tls: Option<Tls>,
     /// Who may call.
     pub authenticator: Authenticator,
+    /// How often each of them may, if there is a limit.
+    pub rates: Option<Rates>,
     /// Where ids come from.
     pub env: Env,
     /// What it says of its health.
@@ -72,12 +81,12 @@ pub(super) use limited;
 /// # Errors
 /// If the server cannot be made of its parts.
 pub async fn serve(listener: TcpListener, parts: Parts, draining: CancellationToken) -> Result<(), Error> {
-    let drain_timeout = parts.config.drain_timeout;
+    let (drain_timeout, tls) = (parts.config.drain_timeout, parts.tls.clone());
     let service = layers::around(routes(&parts)?, tools(parts, draining.clone())?);
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     // Also when this future is dropped, nothing of it goes on.
     let _cut_at_the_end = cut.clone().drop_guard();
-    Connections { service, tasks: tasks.clone(), draining, cut: cut.clone() }.accept(listener).await;
+    Connections { service, tls, tasks: tasks.clone(), draining, cut: cut.clone() }.accept(listener).await;
     tasks.close();
     if timeout(drain_timeout, tasks.wait()).await.is_err() {
         tracing::warn!(?drain_timeout, left = tasks.len(), "cutting off what has not come to its end");
@@ -112,6 +121,7 @@ fn tools(parts: Parts, draining: CancellationToken) -> Result<Tools, Error> {
         env: parts.env,
         methods: Arc::new(Methods::read()?),
         authenticator: parts.authenticator,
+        rates: parts.rates.map(Arc::new),
         metrics: parts.metrics,
         max_deadline: parts.config.max_deadline,
         max_in_flight: parts.config.max_in_flight,

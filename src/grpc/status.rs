@@ -10,6 +10,8 @@ mod detail;
 mod domain;
 mod reason;
 
+use std::time::Duration;
+
 use roster_proto::v1::ErrorReason as Reason;
 use tonic::Status;
 
@@ -51,11 +53,23 @@ pub(super) enum EdgeError {
     #[error("the page token is not valid for this query")]
     PageTokenInvalid,
     /// There are no credentials.
-    #[error("this server requires credentials: authorization: Bearer …")]
+    #[error("this server requires credentials: authorization: Bearer …, or a client certificate")]
     CredentialsMissing,
     /// The credentials are malformed or unknown.
     #[error("the credentials are not valid")]
     CredentialsInvalid,
+    /// The credentials were good, and are not any more.
+    #[error("the credentials have expired")]
+    CredentialsExpired,
+    /// What the credentials have to be checked with is not at hand.
+    #[error("the keys of the identity provider cannot be had")]
+    KeysUnavailable,
+    /// The caller calls more often than it may.
+    #[error("you have made as many calls as you may for now")]
+    RateLimited {
+        /// When there is room for another one.
+        wait: Duration,
+    },
     /// There are credentials where none are taken.
     #[error("this server runs in development mode and takes no credentials")]
     CredentialsUnexpected,
@@ -121,6 +135,9 @@ fn explain(error: &EdgeError, call_id: &str) -> Explained {
         EdgeError::PageTokenInvalid => because(Reason::PageTokenInvalid),
         EdgeError::CredentialsMissing => because(Reason::CredentialsMissing),
         EdgeError::CredentialsInvalid | EdgeError::CredentialsUnexpected => because(Reason::CredentialsInvalid),
+        EdgeError::CredentialsExpired => because(Reason::CredentialsExpired),
+        EdgeError::KeysUnavailable => because(Reason::KeysUnavailable).retry_after(later::KEYS),
+        EdgeError::RateLimited { wait } => because(Reason::RateLimited).retry_after(*wait),
         EdgeError::PermissionDenied { permission } => because(Reason::PermissionDenied).with("permission", permission),
         EdgeError::MayNotAct => because(Reason::PermissionDenied).with("permission", ACT_FOR_USERS),
         EdgeError::Overloaded => because(Reason::Overloaded).retry_after(later::OVERLOADED),

@@ -12,6 +12,10 @@ use lettre::transport::smtp::Error;
 
 use super::SendError;
 
+/// What a server answers in the middle of a message that wants a login, another one or encryption first (RFC 4954, 6): that
+/// is about our configuration, as while connecting.
+const WANT_LOGIN: [u16; 4] = [530, 534, 535, 538];
+
 /// A failure before the message was begun.
 pub(super) fn about_server(error: &Error) -> SendError {
     SendError::transient(format!("cannot use the mail server: {}", describe(error)))
@@ -21,7 +25,12 @@ pub(super) fn about_server(error: &Error) -> SendError {
 pub(super) fn about_message(error: &Error) -> SendError {
     let reason = format!("the mail server did not take the message: {}", describe(error));
     // lettre's own refusal ("client") is about an address that the server does not support.
-    if error.is_permanent() || error.is_client() { SendError::permanent(reason) } else { SendError::transient(reason) }
+    let about_us = error.status().is_some_and(|code| WANT_LOGIN.contains(&code.into()));
+    if (error.is_permanent() && !about_us) || error.is_client() {
+        SendError::permanent(reason)
+    } else {
+        SendError::transient(reason)
+    }
 }
 
 fn describe(error: &Error) -> String {

@@ -139,7 +139,7 @@ impl Worker {
 
     async fn try_send(&self, mail: &Mail) -> Result<()> {
         let reader = self.database.reader();
-        // A mail refers to its invitation, which is never deleted.
+        // With an invitation that is forgotten its mails are, too.
         let Some(invitation) = invitations::get_any(&reader, mail.invitation).await? else { return Ok(()) };
         let team = teams::get(&reader, invitation.team_id).await?;
         let Some(team) = team.filter(|_| is_wanted(mail, &invitation, self.env.now())) else {

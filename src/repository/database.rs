@@ -6,7 +6,7 @@ use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
-        Executor as _,
+        self, Executor as _, PgConnection, Row as _,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -206,12 +206,23 @@ fn postgres(options: &Options, connections: u32) -> ConnectOptions {
                 ("client_min_messages", "error"),
             ])
         })
-        // The second half of the guard described at `Database::begin`: whatever happened, a session that goes back to
-        // the pool is in no transaction.
         .map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_release(|session, _| Box::pin(async move { session.execute("ROLLBACK").await.map(|_| true) }))
+            pool.after_connect(|session, _| Box::pin(refuse_read_only(session)))
+                // The second half of the guard described at `Database::begin`: whatever happened, a session that goes
+                // back to the pool is in no transaction.
+                .after_release(|session, _| Box::pin(async move { session.execute("ROLLBACK").await.map(|_| true) }))
         });
     connect
+}
+
+/// While a failover is under way, an address may still lead to the server that has become a standby. A session there
+/// would answer reads with what is old, refuse every write, and stay in the pool for half an hour.
+async fn refuse_read_only(session: &mut PgConnection) -> sqlx::Result<()> {
+    let row = session.fetch_one("SHOW transaction_read_only").await?;
+    match row.try_get(0)? {
+        "off" => Ok(()),
+        _ => Err(sqlx::Error::Protocol("this PostgreSQL takes no writes: it is a standby".to_owned())),
+    }
 }
 
 fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOptions {

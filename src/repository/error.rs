@@ -141,8 +141,9 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> Class {
         "40001" | "40P01" | "5" | "261" | "517" | "773" => Class::Conflict,
         // query_canceled, lock_not_available
         "57014" | "55P03" => Class::Timeout,
-        // too_many_connections, admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout
-        "53300" | "57P01" | "57P02" | "57P03" | "25P03" => Class::Unavailable,
+        // too_many_connections, admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout;
+        // read_only_sql_transaction, as of a server that has become a standby
+        "53300" | "57P01" | "57P02" | "57P03" | "25P03" | "25006" => Class::Unavailable,
         code if code.starts_with("08") => Class::Unavailable,
         _ => Class::Other,
     }

@@ -6,6 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use super::{
     Database, Result, Source, Tx,
     entity::expiration::{ActiveModel, Column, Entity, Model},
+    purge,
     row::{At, to_json},
 };
 use crate::domain::{Member, RoleId, TeamId, UserId, access::Lapsed};
@@ -67,13 +68,10 @@ pub async fn of_user_in(
     query.all(source.connection()).await?.into_iter().map(Lapsed::try_from).collect()
 }
 
-/// Forgets what ran out long ago. Answers how much.
+/// Forgets at most [`purge::BATCH`] of what ran out long ago. Answers how much.
 pub async fn purge(database: &Database, now: DateTime<Utc>) -> Result<u64> {
-    let tx = database.begin().await?;
-    let old = Entity::delete_many().filter(Column::ExpireTime.lt(now - KEPT));
-    let deleted = old.exec(tx.connection()).await?.rows_affected;
-    tx.commit().await?;
-    Ok(deleted)
+    let key = [Column::UserId, Column::TeamId, Column::RoleId];
+    purge::some::<Entity>(database, Column::ExpireTime.lt(now - KEPT), &key).await
 }
 
 impl TryFrom<Model> for Lapsed {

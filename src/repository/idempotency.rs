@@ -6,6 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, Tr
 use super::{
     Database, Error, Result, Source, Tx,
     entity::idempotency_key::{ActiveModel, Column, Entity},
+    purge,
 };
 
 /// For how long an answer is kept.
@@ -93,11 +94,7 @@ pub async fn answer(tx: &Tx, key: &Key, answer: String) -> Result<()> {
     Ok(())
 }
 
-/// Deletes answers that are not kept any more.
+/// Deletes at most [`purge::BATCH`] answers that are not kept any more. Answers how many there were.
 pub async fn purge(database: &Database, now: DateTime<Utc>) -> Result<u64> {
-    let tx = database.begin().await?;
-    let outdated = Entity::delete_many().filter(Column::CreateTime.lt(now - KEPT));
-    let deleted = outdated.exec(tx.connection()).await?.rows_affected;
-    tx.commit().await?;
-    Ok(deleted)
+    purge::some::<Entity>(database, Column::CreateTime.lt(now - KEPT), &[Column::Principal, Column::RequestId]).await
 }

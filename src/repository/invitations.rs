@@ -1,7 +1,8 @@
 //! Invitations in the database.
 //!
 //! An invitation is a row; beside it stands a row for each team that it grants something in (`invitation_grants`), by
-//! which it is found from there. One that was taken off the list keeps its row alone, for whoever holds its link.
+//! which it is found from there. One that was taken off the list keeps its row alone, for whoever holds its link, and for a
+//! while.
 
 mod list;
 mod pending;
@@ -32,7 +33,7 @@ use crate::domain::{
 
 pub use list::{Filter, Order, Page, Place, list, of_address};
 pub use pending::{all_granting, count_open, overdue, pending_for, pending_sent_by, pending_to_role};
-pub use write::{delete, insert, update};
+pub use write::{PURGE_BATCH, delete, delete_all, insert, purge, update};
 
 const PENDING: &str = "PENDING";
 const EXPIRED: &str = "EXPIRED";

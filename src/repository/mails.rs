@@ -155,6 +155,13 @@ pub async fn remove(tx: &Tx, id: Uuid) -> Result<bool> {
     Ok(Entity::delete_by_id(id).exec(tx.connection()).await?.rows_affected > 0)
 }
 
+/// Takes the mails about these invitations off the list.
+pub(super) async fn forget(tx: &Tx, invitations: &[Uuid]) -> Result<()> {
+    let theirs = Entity::delete_many().filter(Column::InvitationId.is_in(invitations.iter().copied()));
+    theirs.exec(tx.connection()).await?;
+    Ok(())
+}
+
 /// How far the waiting mails of these invitations came: how often each was tried, and why it was not taken.
 pub async fn progress(
     source: &impl Source,

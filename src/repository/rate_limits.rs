@@ -5,19 +5,18 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict},
+    ColumnTrait, EntityTrait,
+    sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 
 use super::{
     Database, Result, Source, Tx,
     entity::rate_limit::{ActiveModel, Column, Entity},
+    purge,
 };
 
 /// How many rows one statement writes: SQLite takes 32,766 values, and a row has three.
 const CHUNK: usize = 5_000;
-/// How many rows are deleted in one transaction.
-pub const PURGE_BATCH: u64 = 10_000;
 /// How long a row stays that says no more than none: an instance whose clock is behind may still read something in it.
 const GRACE: TimeDelta = TimeDelta::minutes(1);
 
@@ -68,21 +67,8 @@ pub async fn charge(tx: &Tx, costs: &BTreeMap<Key, i64>, now: DateTime<Utc>) -> 
     Ok(after)
 }
 
-/// Deletes at most [`PURGE_BATCH`] rows that say no more than none would. Answers how many there were.
+/// Deletes at most [`purge::BATCH`] rows that say no more than none would. Answers how many there were.
 pub async fn purge(database: &Database, now: DateTime<Utc>) -> Result<u64> {
     let unused = Column::ArrivalMicros.lt((now - GRACE).timestamp_micros());
-    // Rows in use are passed over: they are of no age, and a purge that waits could be waited for.
-    let some = Entity::find()
-        .select_only()
-        .columns([Column::Scope, Column::Key])
-        .filter(unused.clone())
-        .limit(PURGE_BATCH)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_query();
-    let both = Expr::tuple([Expr::col(Column::Scope), Expr::col(Column::Key)]);
-    let tx = database.begin().await?;
-    let delete = Entity::delete_many().filter(unused).filter(both.in_subquery(some));
-    let deleted = delete.exec(tx.connection()).await?.rows_affected;
-    tx.commit().await?;
-    Ok(deleted)
+    purge::some::<Entity>(database, unused, &[Column::Scope, Column::Key]).await
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Name, Source, is_in, shipped_files};
 
 /// Each module of the library, and what it may name of the others.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("env", &[]),
     ("lifecycle", &[]),
@@ -26,12 +26,14 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("mail", &["application", "config", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
     ("sweeper", &["application", "domain", "env", "lifecycle", "repository"]),
     ("events", &["config", "contract", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
-    ("grpc", &["application", "config", "contract", "domain", "env", "metrics", "repository", "trace"]),
+    ("callers", &["config", "domain", "env", "lifecycle"]),
+    ("grpc", &["application", "callers", "config", "contract", "domain", "env", "metrics", "repository", "trace"]),
     (
         "app",
         &[
             "admin",
             "application",
+            "callers",
             "config",
             "domain",
             "env",
@@ -48,7 +50,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
 ];
 
 /// Libraries that only these places may name.
-const LIBRARIES: [(&str, &[&str]); 23] = [
+const LIBRARIES: [(&str, &[&str]); 27] = [
     ("sea_orm", &["src/repository", "migrations"]),
     ("sea_orm_migration", &["src/repository/schema.rs", "migrations"]),
     ("roster_migrations", &["src/repository/schema.rs"]),
@@ -71,6 +73,10 @@ const LIBRARIES: [(&str, &[&str]); 23] = [
     ("tracing_opentelemetry", &["src/telemetry", "src/trace.rs"]),
     ("clap", &["src/main.rs", "src/cli.rs"]),
     ("hmac", &["src/domain/keyring.rs"]),
+    ("ring", &["src/callers"]),
+    ("hyper_rustls", &["src/callers"]),
+    ("tokio_rustls", &["src/callers", "src/grpc/healthcheck"]),
+    ("webpki", &["src/callers", "src/grpc/healthcheck"]),
     ("rand", &["src/config", "src/application/store.rs", "src/telemetry.rs"]),
 ];
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The steps of the schema, the first one first.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "m0001_teams",
     "m0002_invitations",
     "m0003_events",
@@ -31,7 +31,8 @@ const STEPS: [&str; 11] = [
     "m0008_offers",
     "m0009_rate_limits",
     "m0010_expirations",
-    "m0011_mail_traces",
+    "m0011_deleted_invitations",
+    "m0012_mail_traces",
 ];
 
 /// What a command came to.
@@ -177,8 +178,10 @@ async fn a_token_admits_its_bearer() {
     let [(reader, reads), (web, mut acts)] = [made(folder.path(), "reader").await, made(folder.path(), "web").await];
     acts["scopes"] = vec!["roster.*"].into();
     acts["act_for_users"] = true.into();
-    let auth =
-        toml::Table::from_iter([("mode".to_owned(), "tokens".into()), ("tokens".to_owned(), vec![reads, acts].into())]);
+    let auth = toml::Table::from_iter([
+        ("mode".to_owned(), "credentials".into()),
+        ("tokens".to_owned(), vec![reads, acts].into()),
+    ]);
     let config = toml::to_string(&toml::Table::from_iter([("auth".to_owned(), auth.into())])).unwrap();
     let path = file(folder.path(), "roster.toml", &config).display().to_string();
     let served = Served::start(folder.path(), &[("ROSTER_CONFIG", &path)]).await;

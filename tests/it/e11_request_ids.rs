@@ -3,16 +3,22 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use futures::{StreamExt as _, stream};
+use roster::{
+    env::Clock as _,
+    repository::{idempotency, purge},
+};
 use tonic::Code;
 
 use crate::{
     both,
     support::{
         Caller, Db, Outcome as _, TestServer,
+        database::open,
         log::Log,
         outcome::error_info,
         parts,
         scene::{create_team, create_user},
+        session::Session,
         storm,
         write::Write,
     },
@@ -92,6 +98,28 @@ async fn race(services: Vec<Caller>, n: usize, team: String) -> Race {
 }
 
 both! {
+    async fn answers_that_are_kept_no_more_are_deleted_in_batches(db: Db) {
+        let mut server = TestServer::start(db).await;
+        create_user(&server.service(), "ada").await;
+        Write::create_team("kept", "Kept", "ada").send(&server.service()).await.unwrap();
+        let (now, url) = (server.clock.now(), server.database.url.clone());
+        let sql = Session::open(&url).await;
+        sql.run(
+            "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 10005) \
+             INSERT INTO idempotency_keys (principal, request_id, fingerprint, answer, create_time) \
+             SELECT 'old', 'r' || n, 'f', 'a', '2020-01-01 00:00:00+00:00' FROM many",
+        )
+        .await;
+        server.stop().await;
+        let database = open(&url).await;
+        for deleted in [purge::BATCH, 5, 0] {
+            assert_eq!(idempotency::purge(&database, now).await.unwrap(), deleted);
+        }
+        database.close().await.unwrap();
+        assert_eq!(sql.value::<i64>("SELECT count(*) FROM idempotency_keys").await, 1, "the one of the day");
+        sql.close().await;
+    }
+
     async fn a_request_id_has_one_effect_however_often_it_comes(db: Db) {
         let started = Instant::now();
         let server = TestServer::start(db).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use roster::config::{AuthMode, Config, ServiceToken, TokenDigest};
+use roster::config::{AuthMode, Config};
 use roster_proto::v1::{self as wire, SuspendMemberRequest};
 use tonic::Status;
 
@@ -12,6 +12,7 @@ use crate::{
     contract::api::RPCS,
     support::{
         Caller, Db, Outcome as _, TestServer,
+        caller::service_token,
         outcome::error_info,
         rpc::{REQUESTS, filled, rpc},
         scene::{create_team, create_user},
@@ -24,14 +25,8 @@ const CALLERS: [&str; 9] =
 
 /// A service that may do everything, and one that may do nothing here.
 fn tokens(config: &mut Config) {
-    let token = |name: &str, scope: &str| ServiceToken {
-        name: name.to_owned(),
-        sha256: TokenDigest::of(name),
-        scopes: vec![roster::domain::PermissionPattern::parse(scope).unwrap()],
-        act_for_users: true,
-    };
-    config.auth.mode = AuthMode::Tokens;
-    config.auth.tokens = vec![token("all", "*"), token("none", "catalog.read")];
+    config.auth.mode = AuthMode::Credentials;
+    config.auth.tokens = vec![service_token("all", &["*"], true), service_token("none", &["catalog.read"], true)];
 }
 
 /// A team with somebody of every kind in it, and the ids that requests need.

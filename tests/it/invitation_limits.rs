@@ -15,6 +15,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     both,
+    invitations::batch::batch,
     support::{
         Caller, Db, Outcome as _, Scene, TestServer,
         outcome::{Refusal, error_info},
@@ -176,6 +177,53 @@ both! {
         assert_eq!(s.person("bob").invitations().batch_create_invitations(some).await.done().created_count, 2);
         s.person("bob").invite(&s.team, "c@example.com", &["member"]).await.done();
         limited(s.person("bob").invite(&s.team, "d@example.com", &["member"]).await, "inviter", "3");
+    }
+
+    async fn a_batch_is_told_which_address_is_over_its_limit(db: Db) {
+        let s = scene(db, |limits| limits.invitations_per_recipient.count = 1).await;
+        let other = create_team(&s.service(), "Beta", "ada").await;
+        invite(&s.service(), &other, "tired@example.com").await.done();
+        let batch = |text: &str, atomic| wire::BatchCreateInvitationsRequest { atomic, ..batch(&s.team, text) };
+        for atomic in [false, true] {
+            let refused = s.person("ada").invite_many(batch("a@example.com tired@example.com b@example.com", atomic)).await;
+            let refusal = refused.refused(Code::ResourceExhausted, REASON);
+            assert_eq!((refusal.metadata["scope"].as_str(), refusal.metadata["recipient"].as_str()), ("recipient", "tired@example.com"));
+            assert!(delay(&refusal) > Duration::from_hours(1));
+            assert_eq!(s.told(&["invitation_created"]).await.len(), 1, "nothing partial");
+        }
+        // Nothing was used up for those who were invited beside it.
+        assert_eq!(s.person("ada").invite_many(batch("a@example.com b@example.com", true)).await.done().created_count, 2);
+    }
+
+    async fn batches_at_once_pass_no_more_than_there_is(db: Db) {
+        let s = scene(db, |limits| {
+            limits.invitations_per_inviter.count = 10;
+            limits.invitations_per_recipient.count = 3;
+        })
+        .await;
+        let teams = join_all((0..8).map(async |n| create_team(&s.service(), &format!("Team {n}"), "ada").await)).await;
+        let quiet = |team: &String, text: &str| wire::BatchCreateInvitationsRequest {
+            delivery_channel: DeliveryChannel::LinkOnly.into(), ..batch(team, text)
+        };
+        // Each for four addresses of its own: two batches pass, and a third would be twelve.
+        let answers = join_all(teams.iter().enumerate().map(async |(n, team)| {
+            let text: Vec<String> = (0..4).map(|k| format!("guest-{n}-{k}@example.com")).collect();
+            s.person("ada").invite_many(quiet(team, &text.join(" "))).await
+        }))
+        .await;
+        let passed: i32 = answers.iter().flatten().map(|answer| answer.get_ref().created_count).sum();
+        assert_eq!((passed, answers.iter().flatten().count()), (8, 2));
+        answers.iter().filter_map(|answer| answer.as_ref().err()).for_each(|status| assert_eq!(error_info(status).reason, REASON));
+        // The same two addresses in other orders, by a service: three pass, and nobody waits for another for ever.
+        let answers = join_all(teams.iter().enumerate().map(async |(n, team)| {
+            let text = if n % 2 == 0 { "x@example.com y@example.com" } else { "y@example.com x@example.com" };
+            s.service().invite_many(quiet(team, text)).await
+        }))
+        .await;
+        assert_eq!(answers.iter().flatten().count(), 3);
+        let sql = Session::open(&s.server.database.url).await;
+        assert_eq!(sql.value::<i64>("SELECT count(*) FROM invitations").await, 8 + 6);
+        sql.close().await;
     }
 
     async fn a_person_in_charge_is_invited_within_the_limits(db: Db) {

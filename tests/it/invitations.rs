@@ -7,6 +7,7 @@ mod outside;
 mod several;
 
 use chrono::TimeDelta;
+use roster::repository::invitations;
 use roster_proto::v1::{
     self as wire, AcceptInvitationRequest, CreateInvitationRequest, GetInvitationLinkRequest, GetInvitationRequest,
     InvitationState, ListInvitationsRequest, PreviewInvitationRequest, TeamPolicy,
@@ -16,7 +17,12 @@ use tonic::Code;
 
 use crate::{
     both,
-    support::{Db, Outcome as _, Scene, scene::create_user},
+    support::{
+        Db, Outcome as _, Scene,
+        database::open,
+        scene::{create_team, create_user},
+        session::Session,
+    },
 };
 
 impl Scene {
@@ -125,6 +131,87 @@ both! {
         s.person("bob").invitations().get_invitation_link(request.clone()).await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
         let other = GetInvitationLinkRequest { invitation_id: s.team.clone(), ..request };
         s.person("bob").invitations().get_invitation_link(other).await.refused(Code::NotFound, "INVITATION_NOT_FOUND");
+    }
+
+    async fn a_link_is_shown_to_who_could_give_what_it_gives(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        let held = ["roster.invitations.link", "roster.teams.read", "roster.members.read", "roster.roles.read"];
+        let linker = s.own_role("linker", &held, false).await;
+        s.service().set_roles(&s.team, "carol", &[&linker]).await.done();
+        let link = async |by: &str, id: &str| {
+            let request = GetInvitationLinkRequest { team_id: s.team.clone(), invitation_id: id.to_owned(), ..Default::default() };
+            s.person(by).invitations().get_invitation_link(request).await
+        };
+        let (plain, _) = s.invited("dan@example.com", &["member"]).await;
+        link("carol", &plain).await.done();
+        // With this one she could make herself an admin, be it by a second account.
+        let (admin, _) = s.invited("fay@example.com", &["admin"]).await;
+        link("carol", &admin).await.refused(Code::PermissionDenied, "GRANT_EXCEEDS_OWN");
+        let (below, _) = s.invited_to("gus@example.com", vec![several::grant(&north, &["member"])]).await;
+        link("carol", &below.id).await.refused(Code::PermissionDenied, "GRANT_EXCEEDS_OWN");
+        for id in [&plain, &admin, &below.id] {
+            link("bob", id).await.done();
+        }
+    }
+
+    async fn known_and_unknown_addresses_answer_alike(db: Db) {
+        let s = Scene::new(db).await;
+        s.foreign_team().await;
+        // Of an invitation what may differ: who is invited, when, and which one it is.
+        let plain = |mut invitation: wire::Invitation| {
+            let delivery = invitation.delivery.as_mut().unwrap();
+            (delivery.id, delivery.attempts) = (String::new(), 0);
+            wire::Invitation { id: String::new(), email: String::new(), etag: String::new(), create_time: None, expire_time: None, ..invitation }
+        };
+        let mut told = Vec::new();
+        // The owner of another tree, and nobody.
+        for email in ["eve@example.com", "fay@example.com"] {
+            let bob = s.person("bob");
+            let rehearsed = wire::BatchCreateInvitationsRequest { validate_only: true, ..batch::batch(&s.team, email) };
+            let rehearsed = bob.invite_many(rehearsed).await.done().results.remove(0);
+            let made = bob.invite(&s.team, email, &["member"]).await.done().invitation.unwrap();
+            let again = bob.invite_many(batch::batch(&s.team, email)).await.done().results.remove(0);
+            let refused = bob.invite(&s.team, email, &["member"]).await.unwrap_err();
+            assert_eq!(again.invitation_id, made.id);
+            let message = refused.message().replace(&made.id, "");
+            let kinds: Vec<_> = s.service().events_of(&s.team, 1).await.iter().map(crate::support::outcome::kind).map(str::to_owned).collect();
+            let kinds: Vec<_> = kinds.into_iter().filter(|kind| kind.starts_with("invitation") && kind != "invitation_sent").collect();
+            let sent = again.invitation.as_ref().map(wire::Invitation::state);
+            told.push((rehearsed.outcome(), rehearsed.detail, rehearsed.invitation.map(plain), plain(made.clone()), again.outcome(), again.detail, sent, refused.code(), message, kinds.len()));
+            s.person("ada").cancel(&s.team, &made.id).await.done();
+        }
+        let (known, mut unknown) = (told.remove(0), told.remove(0));
+        assert_eq!((known.9, unknown.9), (1, 3), "one event each, and a cancellation between them");
+        unknown.9 = known.9;
+        assert_eq!(known, unknown);
+    }
+
+    async fn what_was_taken_off_the_list_is_forgotten_after_a_while(db: Db) {
+        let mut s = Scene::new(db).await;
+        let gone = create_team(&s.service(), "Gone", "ada").await;
+        s.person("ada").invite(&gone, "one@example.com", &["member"]).await.done();
+        s.person("ada").delete_team(&gone, false).await.done();
+        let (deleted, _) = s.invited("two@example.com", &["member"]).await;
+        s.person("ada").delete_invitation(&s.team, &deleted).await.done();
+        let (canceled, _) = s.invited("three@example.com", &["member"]).await;
+        s.person("ada").cancel(&s.team, &canceled).await.done();
+        let when = s.after(TimeDelta::seconds(1));
+        s.server.clock.advance(TimeDelta::days(1));
+        let (later, _) = s.invited("four@example.com", &["member"]).await;
+        s.person("ada").delete_invitation(&s.team, &later).await.done();
+        s.server.stop().await;
+
+        let url = s.server.database.url.clone();
+        let db = open(&url).await;
+        assert_eq!(invitations::purge(&db, when).await.unwrap(), 2);
+        assert_eq!(invitations::purge(&db, when).await.unwrap(), 0);
+        db.close().await.unwrap();
+        let sql = Session::open(&url).await;
+        assert_eq!(sql.value::<i64>("SELECT count(*) FROM invitations").await, 2, "the canceled one is on the list, the other not off it for long");
+        assert_eq!(sql.value::<i64>("SELECT count(*) FROM invitations WHERE email IN ('one@example.com', 'two@example.com')").await, 0);
+        assert_eq!(sql.value::<i64>("SELECT count(*) FROM mails WHERE invitation_id NOT IN (SELECT id FROM invitations)").await, 0);
+        sql.close().await;
     }
 
     async fn a_preview_tells_and_changes_nothing(db: Db) {

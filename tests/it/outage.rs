@@ -87,6 +87,26 @@ async fn a_stream_goes_on_where_the_database_went_away() {
     assert_eq!((carol.team_version, bob.team_version), (5, 6));
 }
 
+/// As when a failover has made a standby of the server that the address still leads to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_no_writes_counts_as_away() {
+    let s = Scene::new(Db::Postgres).await;
+    let session = Session::open(&s.server.database.url).await;
+    let name: String = session.value("SELECT current_database()::text").await;
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    session.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on; {others}")).await;
+    s.service().teams().create_team(second_team()).await.refused(Code::Unavailable, "STORAGE_UNAVAILABLE");
+    s.person("ada").list(&s.team).await.refused(Code::Unavailable, "STORAGE_UNAVAILABLE");
+    eventually("not ready", async || (health(&s.server, "").await == ServingStatus::NotServing).then_some(())).await;
+    session.run(&format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    // No session of that time is left in the pool.
+    eventually("an answer", async || s.service().teams().create_team(second_team()).await.ok()).await;
+    for _ in 0..20 {
+        s.service().teams().create_team(second_team()).await.done();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_others_undo_is_run_again_five_times() {
     let s = Scene::new(Db::Postgres).await;

@@ -43,6 +43,7 @@ impl Instance {
             written: writer.written.clone(),
             publisher,
             settings,
+            deleted_invitations: Duration::MAX,
             metrics: Metrics::default(),
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());

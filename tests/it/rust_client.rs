@@ -79,7 +79,7 @@ both! {
 
     async fn a_call_shows_its_token_and_its_trace(db: Db) {
         let server = TestServer::with(db, |config| {
-            config.auth.mode = AuthMode::Tokens;
+            config.auth.mode = AuthMode::Credentials;
             config.auth.tokens = vec![ServiceToken {
                 name: "web".to_owned(),
                 sha256: TokenDigest::of("rst_web"),

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     application::{
         Command, Error, Result, Work,
+        authorize::check_also,
         consequence::{change_invitation, close},
         context::Etag,
         limits,
@@ -50,7 +51,12 @@ impl Command for ResendInvitation {
             verdict?;
         }
         // Read again, for a membership that was found to have run out may have taken the invitation with it.
-        let before = find(work, self.team, self.invitation).await?;
+        let mut before = find(work, self.team, self.invitation).await?;
+        // That it ran out is told of, also when nobody did before it was sent again.
+        if before.clone().expire(work.now).is_some() {
+            close(work, vec![before], Cause::Expiry).await?;
+            before = find(work, self.team, self.invitation).await?;
+        }
         let inviter = invite.inviter().cloned();
         limits::spend(work, inviter.as_ref(), self.team, &[&before.email]).await?;
         let ttl = invite.team().policy.invitation_ttl.delta();
@@ -96,10 +102,14 @@ impl Command for UpdateInvitation {
     }
 }
 
-/// Whether the caller may have the invitation grant what is wanted; answers with whose authority.
+/// Whether the caller may have the invitation grant what is wanted; answers with whose authority. They come to answer for
+/// it, so they could have sent it.
 async fn regrant(work: &mut Work<'_>, team: &Team, before: &Invitation, wanted: &Invitation) -> Result<Authority> {
     team.policy.check_invitee_editable()?;
     let (_, held) = hold_all::<UpdateInvitations>(work, team.id, before.teams().chain(wanted.teams())).await?;
+    for (id, (_, by)) in held.iter().filter(|(id, _)| wanted.grants.contains_key(id)) {
+        check_also::<CreateInvitations>(work.cx, by, *id)?;
+    }
     team.policy.check_teams(wanted.grants.len())?;
     check_grants(work, &held, &wanted.grants).await?;
     let (kept, added): (Vec<_>, Vec<_>) = held

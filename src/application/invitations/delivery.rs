@@ -95,8 +95,9 @@ impl ReportDelivery {
             Channel::Email if bounced => {}
             Channel::Email | Channel::LinkOnly => return Err(Broken::DeliveryNotReportable),
         }
-        // Of Roster's own mails one that waits cannot have come back: it was an earlier one.
-        let waits = delivery.channel == Channel::Email && delivery.state == DeliveryState::Queued;
+        // Of Roster's own mails one that waits, or was called off, cannot have come back: it was an earlier one.
+        let unsent = matches!(delivery.state, DeliveryState::Queued | DeliveryState::None);
+        let waits = delivery.channel == Channel::Email && unsent;
         if waits || self.mail.is_some() && self.mail != delivery.id {
             return Err(Broken::DeliverySuperseded);
         }

@@ -36,13 +36,13 @@ pub struct Offering {
 }
 
 /// Teams that this transaction holds, each with the authority that somebody has there.
-pub(super) type Held = BTreeMap<TeamId, (Team, Authority)>;
+pub(super) type Authorized = BTreeMap<TeamId, (Team, Authority)>;
 
 /// An offer that may be made: its teams are held, and whoever makes it may give what it gives.
 #[derive(Debug)]
 pub struct Invite {
     team: Team,
-    held: Held,
+    held: Authorized,
 }
 
 /// Takes the rows of teams of one tree, and authorizes the caller in each: first in the one that is asked.
@@ -50,9 +50,9 @@ pub(super) async fn hold_all<P: Permission>(
     work: &mut Work<'_>,
     first: TeamId,
     all: impl Iterator<Item = TeamId>,
-) -> Result<(Team, Held)> {
+) -> Result<(Team, Authorized)> {
     let (team, allowed) = work.team::<P>(first).await?;
-    let mut held = Held::from([(first, (team.clone(), allowed.authority().clone()))]);
+    let mut held = Authorized::from([(first, (team.clone(), allowed.authority().clone()))]);
     for id in all.filter(|id| *id != first) {
         // A team of another tree is looked at and not held: two writers of several trees would wait for each other.
         let found = teams::get(work.tx, id).await?;
@@ -92,7 +92,7 @@ impl Invite {
         by: Authority,
         grants: &Offers,
     ) -> Result<Self> {
-        let invite = Self { held: Held::from([(team.id, (team.clone(), by))]), team };
+        let invite = Self { held: Authorized::from([(team.id, (team.clone(), by))]), team };
         invite.check_grants(work, grants).await?;
         Ok(invite)
     }
@@ -173,7 +173,7 @@ impl Invite {
 }
 
 /// Whether these authorities may give these grants, each in its team.
-pub(super) async fn check_grants(work: &Work<'_>, held: &Held, grants: &Offers) -> Result<()> {
+pub(super) async fn check_grants(work: &Work<'_>, held: &Authorized, grants: &Offers) -> Result<()> {
     for (id, offer) in grants {
         let Some((team, by)) = held.get(id) else { continue };
         check_grant(work, team, by, &Offer::grant(offer)).await?;

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 
 use super::Queries;
 use crate::{
-    application::{Context, Error, Missing, Result, revision::Consistency, roles::check_below},
+    application::{Context, Error, Missing, Result, revision::Consistency, roles::check_below, standing::Standing},
     domain::{
         Invitation, InvitationId, TeamId,
         invitation::DeliveryState,
         permission::{LinkInvitations, ReadInvitations},
     },
-    repository::{invitations, mails},
+    repository::{invitations, mails, teams},
 };
 
 /// The link of an open invitation.
@@ -63,7 +63,8 @@ impl Queries {
             .await
     }
 
-    /// The link of an open invitation: the same one that its mail holds.
+    /// The link of an open invitation: the same one that its mail holds. Whoever has it can have what it gives, so it is
+    /// shown to who could give that.
     pub async fn invitation_link(
         &self,
         cx: &Context,
@@ -73,9 +74,15 @@ impl Queries {
     ) -> Result<Link> {
         self.statements
             .group("GetInvitationLink", async {
-                self.authorize::<LinkInvitations>(cx, team, fresh).await?;
+                let (_, allowed) = self.authorize::<LinkInvitations>(cx, team, fresh).await?;
                 let invitation = self.find_invitation(team, id).await?;
-                invitation.check_open(self.now())?;
+                let now = self.now();
+                invitation.check_open(now)?;
+                if let Some(person) = allowed.authority().person() {
+                    let standing = Standing { source: &self.reader, system: &self.roles, now };
+                    let teams = teams::get_many(&self.reader, invitation.teams()).await?;
+                    standing.check_could_give(&invitation, &teams, person).await?;
+                }
                 let token = self.links.token(&invitation);
                 Ok(Link { url: self.links.url(&token), token, expire_time: invitation.expire_time })
             })

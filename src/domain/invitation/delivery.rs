@@ -20,7 +20,7 @@ pub enum Channel {
 /// How far the latest mail came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DeliveryState {
-    /// Nothing to send.
+    /// Nothing to send, or not any more.
     None,
     /// Waiting.
     Queued,
@@ -92,6 +92,12 @@ impl Delivery {
         Self { id, state, attempts: 0, last_error: None, ..self }
     }
 
+    /// The same when nobody is to be written to any more: what waited does so no longer.
+    pub(super) fn called_off(self) -> Self {
+        let state = if self.state == DeliveryState::Queued { DeliveryState::None } else { self.state };
+        Self { state, ..self }
+    }
+
     /// How the latest mail ended. What came back stays so, whatever is reported late.
     fn ended(self, attempts: u32, outcome: Outcome, now: DateTime<Utc>) -> Self {
         match outcome {
@@ -142,6 +148,24 @@ mod tests {
         let back = pending().delivered(1, Outcome::Sent, at(5)).delivered(1, bounced(), at(6));
         assert_eq!(back.delivery.state, DeliveryState::Bounced);
         assert_eq!(back.clone().delivered(1, Outcome::Sent, at(7)), back);
+    }
+
+    #[test]
+    fn of_a_closed_one_nothing_waits() {
+        let closed = |invitation: Invitation| {
+            [
+                invitation.clone().cancel(at(9)).unwrap(),
+                invitation.clone().decline(at(9)).unwrap(),
+                invitation.clone().accept("bob".parse().unwrap(), at(9)).unwrap(),
+                invitation.expire(at(100)).unwrap(),
+            ]
+        };
+        assert!(closed(pending()).iter().all(|closed| closed.delivery.state == DeliveryState::None));
+        let sent = pending().delivered(1, Outcome::Sent, at(5));
+        assert!(closed(sent).iter().all(|closed| closed.delivery.state == DeliveryState::Sent));
+        // One that was under way was sent all the same.
+        let late = pending().cancel(at(1)).unwrap().delivered(1, Outcome::Sent, at(2));
+        assert_eq!(late.delivery.state, DeliveryState::Sent);
     }
 
     #[test]

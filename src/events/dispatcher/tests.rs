@@ -31,6 +31,7 @@ fn start(db: &TestDatabase, broker: &MemoryBroker) -> Running {
         written: written.clone(),
         publisher: Some(Box::new(broker.clone())),
         settings: config::Events::default(),
+        deleted_invitations: Duration::MAX,
         metrics: Metrics::new(&meters.meter()),
     };
     Running { head: relay.start(&tasks, &stop), written, tasks, stop, meters }

@@ -22,7 +22,7 @@ pub(super) fn wanted(settings: &config::Nats) -> Config {
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         duplicate_window: DUPLICATE_WINDOW,
-        num_replicas: 1,
+        num_replicas: settings.replicas,
         ..Config::default()
     }
 }

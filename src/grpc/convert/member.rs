@@ -11,13 +11,10 @@ use crate::{
     application::{context::Etag, members::TeamMember},
     domain::{
         RoleId,
-        member::{Grant, GrantPatch, Source, State},
+        member::{Grant, GrantPatch, MAX_PERMISSIONS, Source, State},
     },
     repository::members::Order,
 };
-
-/// The most permissions that one membership holds besides roles.
-const MAX_PERMISSIONS: usize = 100;
 
 const MUTABLE: [&str; 4] = ["role_ids", "permissions", "expire_time", "role_expire_times"];
 const IMMUTABLE: [&str; 10] =

@@ -7,7 +7,7 @@ use crate::{
         Context,
         respond::{AcceptInvitation, Accepter, DeclineInvitation, Named, RequestNewInvitation},
     },
-    domain::{Email, UserId, text::DisplayName},
+    domain::{Email, UserId, actor::Caller, text::DisplayName},
     grpc::{
         call::Api,
         convert::{self, Violations, invitation, member, preview},
@@ -155,6 +155,9 @@ fn accepter(
         }
         (Some(Message::UserId(id)), _) => v.id("user_id", &id).map(Accepter::Known),
         (Some(Message::NewUser(new)), person) => {
+            if new.email_verified && matches!(cx.principal.caller, Caller::Client(_)) {
+                v.add("new_user.email_verified", "is for services to say, and you call for yourself");
+            }
             let id = match person {
                 Some(person) if new.user_id.is_empty() => Some(Some(person.clone())),
                 _ => v.optional_id("new_user.user_id", &new.user_id),

@@ -4,7 +4,7 @@ use roster_proto::v1::{self as wire, BatchInvitationOutcome};
 
 use crate::{
     application::{
-        Context, Written,
+        Command, Context, Written,
         context::Etag,
         invitations::{
             BatchCreateInvitations, CancelInvitation, CreateInvitation, DeleteInvitation, Offering, Outcome, Refusal,
@@ -18,6 +18,7 @@ use crate::{
     grpc::{
         call::Api,
         convert::{self, Violations, invitation},
+        server::MAX_ANSWER,
         status::Failure,
     },
 };
@@ -115,13 +116,28 @@ pub(super) async fn batch_create_invitations(
     let (list, offering) = v.all((list, offering))?;
     let command = BatchCreateInvitations { entries: list.into_entries(), offering, atomic: request.atomic };
     let written = api.store.write(cx, options, command).await?;
-    let results: Vec<_> = written.answer.iter().map(|tried| result(api, tried)).collect();
+    let mut results: Vec<_> = written.answer.iter().map(|tried| result(api, tried)).collect();
+    fit(&mut results);
     let created = written.answer.iter().filter(|tried| matches!(tried.outcome, Outcome::Created(_))).count();
     Ok(wire::BatchCreateInvitationsResponse {
         results,
         created_count: i32::try_from(created).unwrap_or(i32::MAX),
         revision: api.revision(&written),
     })
+}
+
+/// How many bytes of an answer are for whole invitations; the rest of it takes less than what is left.
+const ROOM: usize = MAX_ANSWER / 2;
+
+/// Leaves out invitations that an answer has no room for: what was done is told in any case.
+fn fit(results: &mut [wire::BatchInvitationResult]) {
+    let mut length = 0;
+    for result in results {
+        length += result.invitation.as_ref().map_or(0, prost::Message::encoded_len);
+        if length > ROOM {
+            result.invitation = None;
+        }
+    }
 }
 
 fn result(api: &Api, tried: &Tried) -> wire::BatchInvitationResult {
@@ -173,18 +189,30 @@ pub(super) async fn update_invitation(
     Ok(wire::UpdateInvitationResponse { invitation, revision })
 }
 
+/// Does one thing to an invitation that a request names: `command` makes it of which invitation, and of its etag.
+async fn act_on<C: Command>(
+    api: &Api,
+    cx: &Context,
+    (team, id, etag): (&str, &str, &str),
+    (request_id, validate_only): (&str, bool),
+    command: impl FnOnce(TeamId, InvitationId, Etag) -> C,
+) -> Result<Written<C::Answer>, Failure> {
+    let mut v = Violations::default();
+    let options = convert::write_options(&mut v, request_id, validate_only);
+    let (team, id) = named(&mut v, team, id);
+    let (team, id) = v.all((team, id))?;
+    Ok(api.store.write(cx, options, command(team, id, Etag::parse(etag))).await?)
+}
+
 pub(super) async fn resend_invitation(
     api: &Api,
     cx: &Context,
     request: wire::ResendInvitationRequest,
 ) -> Result<wire::ResendInvitationResponse, Failure> {
-    let mut v = Violations::default();
-    let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    let (team, id) = named(&mut v, &request.team_id, &request.invitation_id);
-    let (team, id) = v.all((team, id))?;
-    let command = ResendInvitation { team, invitation: id, etag: Etag::parse(&request.etag) };
-    let written = api.store.write(cx, options, command).await?;
-    let (invitation, revision) = answer(api, &written);
+    let which = (request.team_id.as_str(), request.invitation_id.as_str(), request.etag.as_str());
+    let how = (request.request_id.as_str(), request.validate_only);
+    let resend = |team, invitation, etag| ResendInvitation { team, invitation, etag };
+    let (invitation, revision) = answer(api, &act_on(api, cx, which, how, resend).await?);
     Ok(wire::ResendInvitationResponse { invitation, revision })
 }
 
@@ -193,13 +221,10 @@ pub(super) async fn cancel_invitation(
     cx: &Context,
     request: wire::CancelInvitationRequest,
 ) -> Result<wire::CancelInvitationResponse, Failure> {
-    let mut v = Violations::default();
-    let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    let (team, id) = named(&mut v, &request.team_id, &request.invitation_id);
-    let (team, id) = v.all((team, id))?;
-    let command = CancelInvitation { team, invitation: id, etag: Etag::parse(&request.etag) };
-    let written = api.store.write(cx, options, command).await?;
-    let (invitation, revision) = answer(api, &written);
+    let which = (request.team_id.as_str(), request.invitation_id.as_str(), request.etag.as_str());
+    let how = (request.request_id.as_str(), request.validate_only);
+    let cancel = |team, invitation, etag| CancelInvitation { team, invitation, etag };
+    let (invitation, revision) = answer(api, &act_on(api, cx, which, how, cancel).await?);
     Ok(wire::CancelInvitationResponse { invitation, revision })
 }
 
@@ -208,12 +233,10 @@ pub(super) async fn delete_invitation(
     cx: &Context,
     request: wire::DeleteInvitationRequest,
 ) -> Result<wire::DeleteInvitationResponse, Failure> {
-    let mut v = Violations::default();
-    let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    let (team, id) = named(&mut v, &request.team_id, &request.invitation_id);
-    let (team, id) = v.all((team, id))?;
-    let command = DeleteInvitation { team, invitation: id, etag: Etag::parse(&request.etag) };
-    let written = api.store.write(cx, options, command).await?;
+    let which = (request.team_id.as_str(), request.invitation_id.as_str(), request.etag.as_str());
+    let how = (request.request_id.as_str(), request.validate_only);
+    let delete = |team, invitation, etag| DeleteInvitation { team, invitation, etag };
+    let written = act_on(api, cx, which, how, delete).await?;
     Ok(wire::DeleteInvitationResponse { revision: api.revision(&written) })
 }
 

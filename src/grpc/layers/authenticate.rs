@@ -1,59 +1,98 @@
-//! Lets in only whom the RPC lets in, and hands the service who it is, as an `application::Context` in the extensions.
+//! Finds out who calls, and hands that to the service as an `application::Context` in the extensions.
 //!
-//! Whoever is not known to be allowed is refused: a path that no descriptor declares, and an RPC that declares no
-//! permission. What a person may do in a team is not looked at here.
+//! The one layer that may have to wait before the rest of the way is gone: for the keys that a token is checked with.
+//! Where everybody may call, nobody is asked; and a path that no descriptor declares goes no further.
 
-use http::header::AUTHORIZATION;
-
-use super::{Answer, Call, Request, Rest, Step, refuse};
-use crate::{
-    application::Context,
-    domain::Principal,
-    grpc::{auth::Authenticator, methods::Access, status::EdgeError},
-    trace,
+use std::{
+    convert::Infallible,
+    task::{Context as Waker, Poll},
 };
 
-/// What stands in the place of a permission that nobody holds.
-const UNDECLARED: &str = "(undeclared)";
+use http::header::AUTHORIZATION;
+use tower::{Layer, Service};
+
+use super::{Answer, Call, Request, Response, refuse};
+use crate::{
+    application::Context,
+    callers::Certificate,
+    domain::Principal,
+    grpc::{
+        auth::{Authenticator, Decided},
+        methods::Access,
+        status::EdgeError,
+    },
+    trace,
+};
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct Authenticate(pub(super) Authenticator);
 
-impl Step for Authenticate {
-    fn call<R: Rest>(&self, mut request: Request, next: impl FnOnce(Request) -> R) -> Answer {
+impl<S> Layer<S> for Authenticate {
+    type Service = Authenticated<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Authenticated { authenticator: self.0.clone(), inner }
+    }
+}
+
+/// The rest of the way, for those who are known.
+#[derive(Debug, Clone)]
+pub(super) struct Authenticated<S> {
+    authenticator: Authenticator,
+    inner: S,
+}
+
+impl<S> Service<Request> for Authenticated<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Waker<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Answer {
         let call = Call::of(&request);
-        match self.admit(&request, &call) {
-            Ok(None) => Box::pin(next(request)),
-            Ok(Some(principal)) => {
-                // What follows from the call follows from this server's part in its trace, where traces are made.
-                let traceparent = trace::current().or_else(|| call.traceparent().map(str::to_owned));
-                request.extensions_mut().insert(Context { principal, call_id: call.id().to_owned(), traceparent });
-                // Nobody needs the secret from here on.
-                request.headers_mut().remove(AUTHORIZATION);
-                Box::pin(next(request))
+        let Some(method) = call.method() else {
+            return refuse(EdgeError::UnknownMethod { method: call.path().to_owned() }, &call);
+        };
+        if method.access == Access::Open {
+            return Box::pin(self.inner.call(request));
+        }
+        match self.authenticator.authenticate(request.headers(), request.extensions().get::<Certificate>()) {
+            Decided::Now(Ok(principal)) => {
+                introduce(&mut request, &call, principal);
+                Box::pin(self.inner.call(request))
             }
-            Err(error) => refuse(error, &call),
+            Decided::Now(Err(error)) => refuse(error, &call),
+            Decided::Later(decided) => {
+                // What was found ready is what is called; a clone need not be ready.
+                let clone = self.inner.clone();
+                let mut inner = std::mem::replace(&mut self.inner, clone);
+                Box::pin(async move {
+                    match decided.await {
+                        Ok(principal) => {
+                            introduce(&mut request, &call, principal);
+                            inner.call(request).await
+                        }
+                        Err(error) => refuse(error, &call).await,
+                    }
+                })
+            }
         }
     }
 }
 
-impl Authenticate {
-    /// Who calls, or nobody where it does not matter.
-    fn admit(&self, request: &Request, call: &Call) -> Result<Option<Principal>, EdgeError> {
-        let Some(method) = call.method() else {
-            return Err(EdgeError::UnknownMethod { method: call.path().to_owned() });
-        };
-        let permission = match &method.access {
-            Access::Open => return Ok(None),
-            Access::Permission(permission) => Some(permission.as_str()),
-            Access::Undeclared => None,
-        };
-        let principal = self.0.authenticate(request.headers())?;
-        call.authenticated(&principal);
-        match permission {
-            Some(permission) if principal.scopes.cover(permission) => Ok(Some(principal)),
-            denied => Err(EdgeError::PermissionDenied { permission: denied.unwrap_or(UNDECLARED).to_owned() }),
-        }
-    }
+/// Hands on who calls.
+fn introduce(request: &mut Request, call: &Call, principal: Principal) {
+    call.authenticated(&principal);
+    // What follows from the call follows from this server's part in its trace, where traces are made.
+    let traceparent = trace::current().or_else(|| call.traceparent().map(str::to_owned));
+    request.extensions_mut().insert(Context { principal, call_id: call.id().to_owned(), traceparent });
+    // Nobody needs the secret from here on.
+    request.headers_mut().remove(AUTHORIZATION);
 }

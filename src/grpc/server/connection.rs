@@ -1,4 +1,4 @@
-//! Connections: how they are accepted, what limits each has, and when each has to end at the latest.
+//! Connections: how they are accepted and secured, what limits each has, and when each has to end at the latest.
 //!
 //! HTTP/2 is served by `hyper` directly. The server of `tonic` adds little to it, and takes something away: it answers
 //! CANCELLED by a timer of its own on `grpc-timeout`, which races with ours; it cuts off a connection at the end of its age
@@ -13,13 +13,16 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     pin, select,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
+
+use crate::callers::{Certificate, Tls};
 
 /// The most calls at a time on one connection.
 const STREAMS: u32 = 100;
@@ -34,7 +37,7 @@ const HEADERS: u32 = 16 << 10;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it has to say so.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent at its beginning.
+/// How long a connection may be silent at its beginning, and how long it may take to be secured.
 const SILENCE: Duration = Duration::from_secs(10);
 /// After this time a connection is asked to go, so that callers come to know new instances.
 const AGE: Duration = Duration::from_mins(30);
@@ -48,6 +51,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Connections<S> {
     /// Serves calls.
     pub(super) service: S,
+    /// What they are secured with, if they are.
+    pub(super) tls: Option<Tls>,
     /// The connections and the calls on them.
     pub(super) tasks: TaskTracker,
     /// Canceled when all are asked to go.
@@ -85,7 +90,6 @@ where
     /// Serves a connection to its end.
     async fn serve(self, stream: TcpStream) {
         // Answers are small and complete when they are written: nothing is gained by waiting for more.
-        let Self { service, tasks, draining, cut } = self;
         if stream.set_nodelay(true).is_err() {
             return;
         }
@@ -94,14 +98,46 @@ where
         let speaks = select! {
             biased;
             peeked = stream.peek(&mut first) => peeked.is_ok_and(|bytes| bytes > 0),
-            () = draining.cancelled() => false,
-            () = cut.cancelled() => false,
+            () = self.draining.cancelled() => false,
+            () = self.cut.cancelled() => false,
             () = sleep(SILENCE) => false,
         };
-        if !speaks {
-            return;
+        match &self.tls {
+            _ if !speaks => {}
+            None => self.serve_calls(stream, None).await,
+            Some(tls) => {
+                // Nothing was asked for yet that would have to be answered.
+                let secured = select! {
+                    secured = timeout(SILENCE, tls.acceptor().accept(stream)) => secured,
+                    () = self.draining.cancelled() => return,
+                    () = self.cut.cancelled() => return,
+                };
+                match secured {
+                    Ok(Ok(stream)) => {
+                        let chain = stream.get_ref().1.peer_certificates();
+                        let certificate = chain.and_then(<[_]>::first).map(Certificate::of);
+                        self.serve_calls(stream, certificate).await;
+                    }
+                    Ok(Err(error)) => tracing::debug!(%error, "a connection could not be secured"),
+                    Err(_) => tracing::debug!("a connection took too long to be secured"),
+                }
+            }
         }
-        let service = service.map_request(|request: Request<Incoming>| request.map(Body::new));
+    }
+
+    /// Serves the calls on a connection to its end.
+    async fn serve_calls<C>(self, stream: C, certificate: Option<Certificate>)
+    where
+        C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { service, tls: _, tasks, draining, cut } = self;
+        let service = service.map_request(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
+            request
+        });
         let connection = protocol(tasks).serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         pin!(connection);
         let served = async {

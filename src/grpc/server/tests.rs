@@ -13,7 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_types::StatusExt as _;
 
 use self::fixtures::{Fixture, raw};
-use crate::config::{Auth, AuthMode, ServiceToken, TokenDigest};
+use crate::config::{AuthMode, ServiceToken, TokenDigest};
 
 /// Long enough for anything that should happen soon.
 const SOON: Duration = Duration::from_secs(5);
@@ -170,7 +170,11 @@ async fn services_come_in_with_their_tokens_only() {
         scopes: vec![crate::domain::PermissionPattern::parse("roster.roles.*").unwrap()],
         act_for_users: false,
     };
-    let fixture = Fixture::with(|_, auth| *auth = Auth { mode: AuthMode::Tokens, tokens: vec![token] }).await;
+    let fixture = Fixture::with(|_, auth| {
+        auth.mode = AuthMode::Credentials;
+        auth.tokens = vec![token];
+    })
+    .await;
     let with = |value: &str| {
         let mut request = role("who");
         request.metadata_mut().insert("authorization", value.parse().unwrap());

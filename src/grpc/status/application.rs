@@ -24,8 +24,12 @@ pub(super) fn explain(error: &Error, call_id: &str) -> Explained {
         Error::Missing(what) => missing(what),
         Error::Taken(what) => taken(what),
         Error::Broken(rule) => domain::explain(rule),
-        Error::InvitationRateLimited { scope, limit, retry_after } => {
+        Error::InvitationRateLimited { scope, recipient, limit, retry_after } => {
             let limited = because(Reason::InvitationRateLimited).with("scope", scope).quota(scope, *limit);
+            let limited = match recipient {
+                Some(address) => limited.with("recipient", address),
+                None => limited,
+            };
             match retry_after {
                 Some(time) => limited.retry_after(*time),
                 None => limited,

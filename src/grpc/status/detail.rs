@@ -34,6 +34,8 @@ pub(super) mod later {
     pub(in super::super) const CONTENTION: Duration = Duration::from_millis(250);
     /// Until some of the calls in flight have been served.
     pub(in super::super) const OVERLOADED: Duration = Duration::from_millis(500);
+    /// Until the keys of the identity provider are asked for again.
+    pub(in super::super) const KEYS: Duration = Duration::from_secs(5);
     /// Until the database may be back.
     pub(in super::super) const STORAGE: Duration = Duration::from_secs(1);
 }

@@ -29,6 +29,9 @@ fn by_rule(rule: &Broken) -> Explained {
         Broken::OwnerRoleNotGrantable => state_of("role", Reason::OwnerRoleNotGrantable),
         Broken::LastOwner => state_of("member", Reason::LastOwner),
         Broken::NothingGranted => state_of("member", Reason::NothingGranted),
+        Broken::TooMuchHeld { limit, what } => {
+            state_of("member", Reason::TooMuchHeld).with("limit", limit).with("what", what)
+        }
         Broken::OwnerExpiry => state_of("member", Reason::OwnerExpiry),
         Broken::SeveralOwners { owners } => state_of("team", Reason::SeveralOwners).with("owners", owners),
         Broken::RoleNotHeld { role } => state_of("member", Reason::RoleNotHeld).with("role", role),

@@ -13,7 +13,7 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::CursorInvalid
         | Reason::TokenInvalid
         | Reason::MessageMalformed => Code::InvalidArgument,
-        Reason::CredentialsMissing | Reason::CredentialsInvalid => Code::Unauthenticated,
+        Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::CredentialsExpired => Code::Unauthenticated,
         Reason::PermissionDenied | Reason::GrantExceedsOwn => Code::PermissionDenied,
         Reason::TeamNotFound
         | Reason::UserNotFound
@@ -54,6 +54,7 @@ pub(super) fn code(reason: Reason) -> Code {
         | Reason::SeveralOwners
         | Reason::MemberSuspended
         | Reason::NothingGranted
+        | Reason::TooMuchHeld
         | Reason::OwnUser
         | Reason::ProfileNotEditable
         | Reason::InvitationOpen
@@ -70,10 +71,13 @@ pub(super) fn code(reason: Reason) -> Code {
         Reason::SeatsExhausted
         | Reason::PendingInvitationsExhausted
         | Reason::InvitationRateLimited
+        | Reason::RateLimited
         | Reason::Overloaded
         | Reason::MessageTooLarge => Code::ResourceExhausted,
         Reason::CursorExpired => Code::OutOfRange,
-        Reason::StorageUnavailable | Reason::RevisionNotReached | Reason::ShuttingDown => Code::Unavailable,
+        Reason::StorageUnavailable | Reason::RevisionNotReached | Reason::ShuttingDown | Reason::KeysUnavailable => {
+            Code::Unavailable
+        }
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
         Reason::UnknownMethod | Reason::CompressionUnsupported => Code::Unimplemented,
         Reason::Internal | Reason::Unspecified => Code::Internal,

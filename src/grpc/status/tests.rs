@@ -89,8 +89,18 @@ fn use_cases() {
         Error::Taken(Taken::Slug),
         Error::Taken(Taken::UserId),
         Error::Taken(Taken::Email),
-        Error::InvitationRateLimited { scope: "team", limit: 5, retry_after: Some(Duration::from_secs(3)) },
-        Error::InvitationRateLimited { scope: "inviter", limit: 5, retry_after: None },
+        Error::InvitationRateLimited {
+            scope: "team",
+            recipient: None,
+            limit: 5,
+            retry_after: Some(Duration::from_secs(3)),
+        },
+        Error::InvitationRateLimited {
+            scope: "recipient",
+            recipient: Some("bob@example.com".to_owned()),
+            limit: 5,
+            retry_after: None,
+        },
         Error::EtagMismatch,
         Error::RequestIdReused,
         Error::TokenInvalid,
@@ -113,7 +123,7 @@ fn use_cases() {
     AlreadyExists USER_ID_TAKEN {} ResourceInfo
     AlreadyExists EMAIL_TAKEN {} ResourceInfo
     ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "scope": "team"} QuotaFailure RetryInfo
-    ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "scope": "inviter"} QuotaFailure
+    ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "recipient": "bob@example.com", "scope": "recipient"} QuotaFailure
     Aborted ETAG_MISMATCH {} RetryInfo
     InvalidArgument REQUEST_ID_REUSED {}
     InvalidArgument TOKEN_INVALID {}

@@ -164,7 +164,7 @@ async fn no_more_connections_than_allowed() {
 
 #[tokio::test]
 async fn replies_are_told_apart() {
-    let cases: [(Script, Failure, &str); 6] = [
+    let cases: [(Script, Failure, &str); 7] = [
         (|_, step| (step == "RCPT").then_some(Act::Say("450 4.2.1 busy")), Failure::Transient, "450 4.2.1 (mailbox)"),
         (|_, step| (step == "RCPT").then_some(Act::Say("550 5.1.1 nobody")), Failure::Permanent, "550 5.1.1 (address)"),
         (|_, step| (step == "MAIL").then_some(Act::Say("553 no")), Failure::Permanent, "answered 553"),
@@ -172,6 +172,7 @@ async fn replies_are_told_apart() {
         (|_, step| (step == "MESSAGE").then_some(Act::Close), Failure::Transient, "incomplete"),
         // About the server, not about the message: it waits.
         (|_, step| (step == "GREETING").then_some(Act::Say("554 5.3.2 closed")), Failure::Transient, "554 5.3.2"),
+        (|_, step| (step == "MAIL").then_some(Act::Say("530 5.7.0 log in")), Failure::Transient, "530 5.7.0"),
     ];
     for (script, kind, reason) in cases {
         let error = Fake::start(script).transport().send(&rendered()).await.unwrap_err();

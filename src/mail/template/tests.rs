@@ -134,7 +134,7 @@ fn an_inviter_is_told_who_asks_for_what() {
     Team: Acme
     Invited: bob@example.com
     Expired: 6 December 2026, 09:30 UTC
-    Asked: 7 December 2026, 10:00 UTC
+    Requested: 7 December 2026, 10:00 UTC
 
     To send the invitation again, open it here and choose to resend it:
 

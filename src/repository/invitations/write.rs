@@ -1,16 +1,22 @@
 //! Writing invitations.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait as _, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::Expr,
+};
 
 use super::{ActiveModel, Column, Entity, State, changing_fields, invitation_grant};
 use crate::{
     domain::{Invitation, TeamId},
-    repository::{Result, Source as _, Tx},
+    repository::{Database, Result, Source as _, Tx, mails},
 };
 
 /// How many rows go into one statement: SQLite binds at most 32,766 values.
 const ROWS_PER_STATEMENT: usize = 1000;
+
+/// How many invitations are forgotten in one transaction.
+pub const PURGE_BATCH: u64 = 1000;
 
 /// Adds invitations, many with each statement.
 pub async fn insert(tx: &Tx, invitations: &[Invitation]) -> Result<()> {
@@ -65,6 +71,32 @@ pub async fn delete(tx: &Tx, invitation: &Invitation, now: DateTime<Utc>) -> Res
         .exec(tx.connection())
         .await?;
     Ok(())
+}
+
+/// Takes everything that a team sent off the list: the team is gone. None of it is open any more.
+pub async fn delete_all(tx: &Tx, team: TeamId, now: DateTime<Utc>) -> Result<()> {
+    let theirs = Entity::find().select_only().column(Column::Id).filter(Column::TeamId.eq(team.0));
+    invitation_grant::Entity::delete_many()
+        .filter(invitation_grant::Column::InvitationId.in_subquery(theirs.into_query()))
+        .exec(tx.connection())
+        .await?;
+    let gone = ActiveModel { delete_time: Set(Some(now)), ..ActiveModel::default() };
+    let listed = Column::TeamId.eq(team.0).and(Column::DeleteTime.is_null());
+    Entity::update_many().set(gone).filter(listed).exec(tx.connection()).await?;
+    Ok(())
+}
+
+/// Forgets at most [`PURGE_BATCH`] of those that were taken off the list before `cutoff`. Answers how many there were.
+pub async fn purge(database: &Database, cutoff: DateTime<Utc>) -> Result<u64> {
+    let tx = database.begin().await?;
+    let some = Entity::find().select_only().column(Column::Id).filter(Column::DeleteTime.lt(cutoff));
+    let ids: Vec<uuid::Uuid> =
+        some.order_by_asc(Column::DeleteTime).limit(PURGE_BATCH).into_tuple().all(tx.connection()).await?;
+    // A mail that waits still would not be sent any more.
+    mails::forget(&tx, &ids).await?;
+    let deleted = Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx.connection()).await?.rows_affected;
+    tx.commit().await?;
+    Ok(deleted)
 }
 
 fn is_pending(invitation: &Invitation) -> bool {

@@ -128,7 +128,7 @@ impl Tree<'_> {
     }
 
     /// Waits until this is seen of invitations, and answers whether it was: the sweeper tells of what has run out in its
-    /// own time.
+    /// own time. The loop is its own: a future that is spawned cannot hold an `async` closure that borrows.
     pub async fn shows(&self, invitations: &View) -> bool {
         let shown = async {
             while !invitations.is_subset(&self.seen_invitations().await) {

@@ -208,8 +208,8 @@ impl Model {
 /// A holder gets the replacement for as long as they held the role; one that they held before stays as it was.
 fn replace(grant: &mut Grant, role: Role, replacement: Role) {
     grant.roles.remove(&role);
-    let end = grant.role_ends.remove(&role);
-    if grant.roles.insert(replacement) {
-        grant.role_ends.extend(end.map(|end| (replacement, end)));
-    }
+    let (end, own) = (grant.role_ends.remove(&role), grant.role_ends.remove(&replacement));
+    // For the longer of the two times.
+    let longest = if grant.roles.insert(replacement) { end } else { end.zip(own).map(|(end, own)| end.max(own)) };
+    grant.role_ends.extend(longest.map(|end| (replacement, end)));
 }

@@ -247,4 +247,66 @@ both! {
         let told = s.told(&["invitation_expired", "invitation_updated"]).await;
         assert_eq!(told, ["invitation_expired EXPIRY", "invitation_updated DIRECT", "invitation_expired EXPIRY"]);
     }
+
+    async fn nobody_comes_to_hold_more_roles_than_a_member_may(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        let (made, token) = s.invited_to("eve@example.com", vec![grant(&north, &["admin"])]).await;
+        let mut roles = Vec::new();
+        for n in 0..20 {
+            roles.push(s.own_role(&format!("r{n}"), &["catalog.read"], false).await);
+        }
+        let all: Vec<&str> = roles.iter().map(String::as_str).collect();
+        s.service().add(&s.team, "eve", &all).await.done();
+        let refusal = s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "TOO_MUCH_HELD");
+        assert_eq!((refusal.metadata["limit"].as_str(), refusal.metadata["what"].as_str()), ("20", "roles"));
+        assert!(refusal.metadata["hint"].contains("admin"), "{refusal:?}");
+        assert_eq!(s.service().members(&north).await, [""; 0], "all or nothing");
+        assert_eq!(s.invitation(&made.id).await.state(), InvitationState::Pending);
+        s.person("ada").set_roles(&s.team, "eve", &all[1..]).await.done();
+        s.service().accept(&token, "eve").await.done();
+        let member = s.service().member(&s.team, "eve").await.done().member.unwrap();
+        assert_eq!(member.role_ids.len(), 20);
+        // What is read can be written back.
+        s.person("ada").change(member, &["role_ids"]).await.done();
+        s.service().add(&s.team, "eve", &["member"]).await.refused(Code::AlreadyExists, "ALREADY_MEMBER");
+        s.person("ada").transfer(&s.team, "eve").await.refused(Code::FailedPrecondition, "TOO_MUCH_HELD");
+    }
+
+    async fn who_is_in_a_full_team_needs_no_seat_there(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        let (_, token) = s.invited_to("eve@example.com", vec![grant(&north, &["member"])]).await;
+        s.rule(TeamPolicy { max_members: 4, ..Default::default() }, "max_members").await.done();
+        assert_eq!(s.service().preview(&token).await.blocked_by(), ErrorReason::Unspecified);
+        s.service().add(&s.team, "eve", &["member"]).await.done();
+        // The team is full, but she is in already; only the other one has to have a seat for her.
+        let preview = s.service().preview(&token).await;
+        assert_eq!((preview.blocked_by(), actions(&preview)), (ErrorReason::Unspecified, vec![Action::Accept, Action::Decline]));
+        s.service().accept(&token, "eve").await.done();
+        assert_eq!(s.service().members(&north).await, ["eve member"]);
+    }
+
+    async fn of_a_closed_invitation_no_mail_waits(db: Db) {
+        let s = Scene::new(db).await;
+        let queued = async || {
+            let request = wire::ListInvitationsRequest {
+                team_id: s.team.clone(),
+                delivery_states: vec![wire::DeliveryState::Queued.into()],
+                ..Default::default()
+            };
+            s.service().invitations().list_invitations(request).await.done().invitations.len()
+        };
+        // Nobody takes the mails of an outside mailer away.
+        let id = s.service().invite_outside(&s.team, "dan@example.com").await;
+        let late = s.service().invite_outside(&s.team, "fay@example.com").await;
+        assert_eq!(queued().await, 2);
+        s.person("ada").cancel(&s.team, &id).await.done();
+        assert_eq!(s.invitation(&id).await.delivery.unwrap().state(), wire::DeliveryState::Unspecified);
+        assert_eq!(queued().await, 1);
+        s.server.clock.advance(TimeDelta::days(14));
+        eventually("the sweeper", async || (queued().await == 0).then_some(())).await;
+        s.person("ada").resend(&s.team, &late).await.done();
+        assert_eq!(queued().await, 1);
+    }
 }

@@ -158,4 +158,21 @@ both! {
         s.person("carol").invite_many(batch(&s.team, "dan@example.com")).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
         assert_eq!(s.told(&["invitation_created"]).await.len(), 0);
     }
+
+    async fn an_answer_fits_whatever_the_invitations_say(db: Db) {
+        let s = Scene::new(db).await;
+        let text: Vec<String> = (0..1000).map(|n| format!("p{n}@example.com")).collect();
+        let request = BatchCreateInvitationsRequest {
+            delivery_channel: wire::DeliveryChannel::LinkOnly.into(),
+            message: "語".repeat(2000),
+            request_id: "long".to_owned(),
+            ..batch(&s.team, &text.join(" "))
+        };
+        let answer = s.person("bob").invite_many(request.clone()).await.done();
+        assert_eq!((answer.created_count, answer.results.len()), (1000, 1000));
+        assert!(answer.results[0].invitation.is_some() && answer.results[999].invitation.is_none());
+        assert!(answer.results.iter().all(|result| result.outcome() == Outcome::Created && !result.invitation_id.is_empty()));
+        assert_eq!(s.invitation(&answer.results[999].invitation_id).await.email, "p999@example.com");
+        assert_eq!(s.person("bob").invite_many(request).await.done(), answer);
+    }
 }

@@ -265,4 +265,53 @@ both! {
         let delivery = made.delivery.unwrap();
         assert_eq!((delivery.state(), delivery.id.as_str(), made.locale.as_str()), (DeliveryState::Unspecified, "", "de-CH"));
     }
+
+    async fn who_may_not_invite_does_not_come_to_answer_for_an_invitation(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, token) = s.invited("eve@example.com", &["member"]).await;
+        let held = ["roster.invitations.update", "roster.teams.read", "roster.members.read", "roster.roles.read", "catalog.read"];
+        let editor = s.own_role("editor", &held, false).await;
+        s.service().set_roles(&s.team, "carol", &[&editor]).await.done();
+        let grants = vec![wire::Grant { permissions: texts(&["catalog.read"]), ..grant(&s.team, &["member"]) }];
+        let more = s.changed(&id, Invitation { grants, ..Default::default() });
+        let refused = s.person("carol").update_invitation(more.clone(), &["grants"]).await;
+        assert_eq!(refused.refused(Code::PermissionDenied, "PERMISSION_DENIED").metadata["permission"], "roster.invitations.create");
+        // Her words rest on the authority of whoever sent it.
+        let words = s.changed(&id, Invitation { message: "Hello".to_owned(), ..Default::default() });
+        let after = s.person("carol").update_invitation(words, &["message"]).await.done().invitation.unwrap();
+        assert_eq!(after.inviter_user_id, "ada");
+        s.person("bob").update_invitation(more, &["grants"]).await.done();
+        s.service().accept(&token, "eve").await.done();
+    }
+
+    async fn to_send_it_again_never_shortens_it(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, token) = s.invited("dan@example.com", &["member"]).await;
+        let end = s.after(TimeDelta::days(60));
+        s.person("ada").end_invitation_at(&s.team, &id, end).await.done();
+        let again = s.person("ada").resend(&s.team, &id).await.done().invitation.unwrap();
+        assert_eq!((again.expire_time, s.token(&id).await), (Some(stamp(end)), token));
+        s.server.clock.advance(TimeDelta::days(50));
+        let longer = s.person("ada").resend(&s.team, &id).await.done().invitation.unwrap();
+        assert!(longer.expire_time.unwrap().seconds > end.timestamp(), "{longer:?}");
+        // That it ran out is told of, whether the sweeper or this call finds it.
+        s.server.clock.advance(TimeDelta::days(14));
+        s.person("ada").resend(&s.team, &id).await.done();
+        let told = s.told(&["invitation_expired", "invitation_updated"]).await;
+        assert_eq!(told[3..], ["invitation_expired EXPIRY", "invitation_updated DIRECT"]);
+    }
+
+    async fn a_replacement_that_is_held_for_a_time_is_held_as_long_as_what_it_replaces(db: Db) {
+        let s = Scene::new(db).await;
+        let (old, new) = (s.own_role("old", &["catalog.read"], false).await, s.own_role("new", &["catalog.read"], false).await);
+        let end = s.after(TimeDelta::days(1));
+        let ends = [(new.clone(), stamp(end))].into();
+        let with = wire::AddMemberRequest { role_ids: vec![old.clone(), new.clone()], role_expire_times: ends, ..Default::default() };
+        s.service().add_with(&s.team, "eve", with).await.done();
+        s.person("ada").delete_role(&s.team, &old, &new).await.done();
+        let member = s.service().member(&s.team, "eve").await.done().member.unwrap();
+        assert_eq!((member.role_ids, member.role_expire_times.len()), (vec![new], 0));
+        s.server.clock.advance(TimeDelta::days(2));
+        assert!(s.service().may("eve", &s.team, "catalog.read").await);
+    }
 }

@@ -1,6 +1,6 @@
 //! Writes events, without the service around them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use roster::{
     domain::{
@@ -11,12 +11,16 @@ use roster::{
         user::Profile,
     },
     env::Env,
-    repository::{Database, Tx, database, events, sequence, teams},
+    repository::{Database, Tx, events, sequence, teams},
 };
 use sea_orm::ConnectionTrait as _;
 use tokio::sync::Notify;
 
-use crate::support::{Db, database::TestDatabase, server::eventually};
+use crate::support::{
+    Db,
+    database::{TestDatabase, open},
+    server::eventually,
+};
 
 /// The trace that every event belongs to.
 pub(super) const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -145,11 +149,4 @@ impl Writer {
         tx.commit().await.unwrap();
         self.written.notify_one();
     }
-}
-
-async fn open(url: &str) -> Database {
-    let limit = Duration::from_secs(10);
-    let options =
-        database::Options { url: url.to_owned(), max_connections: 4, acquire_timeout: limit, statement_timeout: limit };
-    Database::open(options).await.unwrap()
 }

@@ -1,5 +1,9 @@
 //! Who calls: a service or a person, with a client for each service of the API.
 
+use roster::{
+    config::{ServiceToken, TokenDigest},
+    domain::PermissionPattern,
+};
 use roster_proto::v1::{
     access_service_client::AccessServiceClient, event_service_client::EventServiceClient,
     invitation_service_client::InvitationServiceClient, role_service_client::RoleServiceClient,
@@ -83,5 +87,15 @@ impl Caller {
 
     pub fn events(&self) -> EventServiceClient<Identified> {
         EventServiceClient::with_interceptor(self.channel.clone(), self.identity.clone())
+    }
+}
+
+/// A service whose token is its name.
+pub fn service_token(name: &str, scopes: &[&str], act_for_users: bool) -> ServiceToken {
+    ServiceToken {
+        name: name.to_owned(),
+        sha256: TokenDigest::of(name),
+        scopes: scopes.iter().map(|scope| PermissionPattern::parse(scope).unwrap()).collect(),
+        act_for_users,
     }
 }

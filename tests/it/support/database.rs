@@ -27,22 +27,34 @@ static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl TestDatabase {
-    /// An empty database with the schema in place.
+    /// A database with the schema in place, and nothing in it.
     pub async fn new(db: Db) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         match db {
             Db::Sqlite => {
+                let database = Self::empty(db).await;
+                migrate(&database.url).await;
+                database
+            }
+            Db::Postgres => Self::on_postgres(TEMPLATE.get_or_init(make_template).await).await,
+        }
+    }
+
+    /// A database without a schema.
+    pub async fn empty(db: Db) -> Self {
+        match db {
+            Db::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("roster.db").display());
-                migrate(&url).await;
                 Self { url, folder, name: None }
             }
-            Db::Postgres => {
-                let template = TEMPLATE.get_or_init(make_template).await;
-                let name = format!("roster_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-                admin(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-                Self { url: url_of(&name), folder, name: Some(name) }
-            }
+            Db::Postgres => Self::on_postgres("template0").await,
         }
+    }
+
+    async fn on_postgres(template: &str) -> Self {
+        let name = format!("roster_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        admin(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        Self { url: url_of(&name), folder: tempfile::tempdir().unwrap(), name: Some(name) }
     }
 }
 
@@ -66,14 +78,20 @@ async fn make_template() -> String {
     name
 }
 
-async fn migrate(url: &str) {
+/// A database as an instance opens it: of SQLite, only one at a time has it.
+pub async fn open(url: &str) -> roster::repository::Database {
+    let limit = std::time::Duration::from_secs(10);
     let options = roster::repository::database::Options {
         url: url.to_owned(),
-        max_connections: 2,
-        acquire_timeout: std::time::Duration::from_secs(10),
-        statement_timeout: std::time::Duration::from_secs(10),
+        max_connections: 4,
+        acquire_timeout: limit,
+        statement_timeout: limit,
     };
-    let database = roster::repository::Database::open(options).await.unwrap();
+    roster::repository::Database::open(options).await.unwrap()
+}
+
+async fn migrate(url: &str) {
+    let database = open(url).await;
     roster::repository::schema::up(&database).await.unwrap();
     database.close().await.unwrap();
 }

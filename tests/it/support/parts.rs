@@ -48,6 +48,11 @@ pub fn path() -> String {
     required("PATH")
 }
 
+/// The linter of Dockerfiles.
+pub fn hadolint() -> String {
+    required("ROSTER_TEST_HADOLINT")
+}
+
 /// Whether the heavy counts are asked for (`make torture`).
 #[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
 pub fn torture() -> bool {

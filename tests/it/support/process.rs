@@ -171,3 +171,10 @@ pub fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
     std::fs::write(&path, text).unwrap();
     path
 }
+
+/// Puts a file into its place as a whole: whoever reads it meanwhile reads the old one or the new one.
+pub fn replace(path: &Path, text: &str) {
+    let aside = path.with_extension("new");
+    std::fs::write(&aside, text).unwrap();
+    std::fs::rename(&aside, path).unwrap();
+}

@@ -24,6 +24,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::{
     application::Context,
+    callers::Callers,
     config,
     env::Env,
     grpc::{
@@ -64,10 +65,17 @@ impl Fixture {
         let meters = Meters::new(&told, &telemetry::resource(&told).unwrap()).unwrap();
         let (waiting, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let obliging = Obliging { waiting: waiting.clone(), go_on: go_on.clone() };
+        let (env, tasks) = (Env::system(), TaskTracker::new());
+        let started = Callers::start(&auth, &config.tls, &env, &tasks, &CancellationToken::new()).unwrap();
         let parts = Parts {
             config,
-            authenticator: Authenticator::new(&auth),
-            env: Env::system(),
+            tls: started.tls,
+            authenticator: match auth.mode {
+                config::AuthMode::Development => Authenticator::Development,
+                config::AuthMode::Credentials => Authenticator::Credentials(started.callers),
+            },
+            rates: None,
+            env,
             health: Health::new().await.unwrap(),
             metrics: Metrics::new(&meters.meter()),
             routes: Routes::new(limited!(RoleServiceServer::new(obliging.clone())))

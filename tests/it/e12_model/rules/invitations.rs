@@ -146,7 +146,7 @@ impl Model {
             self.check_seats(before.to, before.grants.keys(), &mut why);
         }
         why.end()?;
-        let (end, links) = (self.now + OPEN, before.links + usize::from(!open));
+        let (end, links) = (before.end.max(self.now + OPEN), before.links + usize::from(!open));
         *self.invitation(n) = Invitation { inviter: by, end, links, ..before };
         Ok(())
     }
@@ -165,7 +165,11 @@ impl Model {
         let mut why = Refusals::default();
         why.when(after.end <= self.now, "EXPIRE_TIME_PASSED");
         if let Some(grants) = grants.filter(|grants| **grants != before.grants) {
-            if let Err(reasons) = self.enter_all(by, before.grants.keys().chain(grants.keys()), UPDATE) {
+            // Who changes what is granted comes to answer for it, and so has to be somebody who could have sent it.
+            let mut entry = Refusals::default();
+            entry.add(self.enter_all(by, before.grants.keys().chain(grants.keys()), UPDATE));
+            entry.add(self.enter_all(by, grants.keys(), CREATE));
+            if let Err(reasons) = entry.end() {
                 why.0.extend(reasons);
                 return why.end();
             }
