@@ -123,6 +123,18 @@ impl Callers {
         Ok(Started { callers: Self(Arc::new(Known { services, jwt })), tls })
     }
 
+    /// Reads what [`Callers::start`] would read, and nothing more.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(auth: &config::Auth, tls: &config::Tls, env: &Env) -> Result<(), Unusable> {
+        let mut files = Files::default();
+        let services = services::read(auth, &mut files);
+        let tls = tls::read(tls, &mut files);
+        let jwt = jwt::Tokens::read(&auth.jwt, env, &TaskTracker::new(), &mut files);
+        files.all_or_nothing((services, tls, jwt)).map(drop)
+    }
+
     /// Who has these credentials. Nothing of them is kept or told.
     pub fn identify(&self, bearer: Option<&str>, certificate: Option<&Certificate>) -> Decision {
         let services = self.0.services.get();

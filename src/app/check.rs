@@ -4,7 +4,9 @@ use std::{error::Error as StdError, path::Path};
 
 use super::options;
 use crate::{
+    callers::{Callers, Unusable},
     config::{Config, MailTransportKind, Problem, Problems, PublisherKind},
+    env::Env,
     events::NatsPublisher,
     mail::{Renderer, SmtpTransport},
     repository::Database,
@@ -34,7 +36,10 @@ pub async fn check(config: &Config, reach: Reach) -> Problems {
     if config.database.url.is_postgres() && reach == Reach::Servers {
         found.push(("database.url", database(config).await));
     }
-    found.into_iter().filter_map(|(key, found)| Some(Problem::new(key, found.err()?))).collect()
+    let problems = found.into_iter().filter_map(|(key, found)| Some(Problem::new(key, found.err()?)));
+    let callers = Callers::check(&config.auth, &config.server.tls, &Env::system()).err();
+    let credentials = callers.iter().flat_map(Unusable::problems).map(|(key, why)| Problem::new(key, why));
+    problems.chain(credentials).collect()
 }
 
 fn files(config: &Config) -> Vec<(&'static str, Found)> {

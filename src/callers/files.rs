@@ -28,6 +28,13 @@ pub(super) type Cause = Box<dyn Error + Send + Sync>;
 #[error("some files cannot be used:\n  {}", .0.join("\n  "))]
 pub struct Unusable(Vec<String>);
 
+impl Unusable {
+    /// Each key with what is wrong with its files.
+    pub fn problems(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|problem| problem.split_once(": "))
+    }
+}
+
 /// The latest of something.
 pub(super) struct Live<T>(Arc<RwLock<Arc<T>>>);
 

@@ -152,6 +152,9 @@ async fn a_check_reads_every_file_that_is_named() {
     let toml = r#"
         [database]
         url = "sqlite://a-file/roster.db"
+        [server.tls]
+        certificate_file = "nowhere.pem"
+        key_file = "nowhere.key"
         [mail]
         transport = "smtp"
         templates = "templates"
@@ -166,11 +169,12 @@ async fn a_check_reads_every_file_that_is_named() {
     let (status, told) = checked(folder.path(), toml, &[]).await;
     assert_eq!(status, 2, "{told}");
     for problem in [
-        "the configuration has 5 problems:",
+        "the configuration has 6 problems:",
         "mail.templates: ",
         "links.keys: ./data/secret.key does not hold a key",
         "database.url: a-file is no folder",
         "events.nats: cannot use the NATS credentials in nowhere.creds",
+        "server.tls: ",
         "mail.smtp: ca.pem holds no usable PEM certificate",
     ] {
         assert!(told.contains(problem), "{problem}\n{told}");
