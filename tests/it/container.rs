@@ -58,7 +58,7 @@ async fn without_callers_it_does_not_start() {
     assert!(printed(&output).contains("auth.mode: \"development\" lets everybody in"), "{}", printed(&output));
 
     let tokens = format!(r#"[{{ name = "web", sha256 = "{}", scopes = ["roster.*"] }}]"#, "1".repeat(64));
-    let variables = [("ROSTER_CONFIG", config), ("ROSTER_AUTH__MODE", "tokens"), ("ROSTER_AUTH__TOKENS", &tokens)];
+    let variables = [("ROSTER_CONFIG", config), ("ROSTER_AUTH__MODE", "credentials"), ("ROSTER_AUTH__TOKENS", &tokens)];
     let output = run(roster(folder.path(), &["config"], &variables)).await;
     assert!(output.status.success(), "{}", printed(&output));
     let shown: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();

@@ -212,12 +212,14 @@ async fn the_job_makes_the_schema_and_the_pods_serve() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
 
     let pod = Pod::new(rendered, "Deployment", &empty.url);
-    let elsewhere = [("ROSTER_SERVER__LISTEN", "127.0.0.1:0")];
-    let early = run(roster(pod.folder.path(), &["serve"], &[&pod.variables()[..], &elsewhere].concat())).await;
+    // Each pod has an address of its own; here other tests run beside it.
+    let elsewhere = [("ROSTER_SERVER__LISTEN", "127.0.0.1:0"), ("ROSTER_TELEMETRY__ADMIN_LISTEN", "127.0.0.1:0")];
+    let variables = [&pod.variables()[..], &elsewhere].concat();
+    let early = run(roster(pod.folder.path(), &["serve"], &variables)).await;
     assert!(printed(&early).contains("migrate up"), "{}", printed(&early));
     let job = Pod::new(rendered, "Job", &empty.url);
     assert!(!job.told(&arguments).await.contains("pending"));
-    let served = Served::start(pod.folder.path(), &pod.variables()).await;
+    let served = Served::start(pod.folder.path(), &variables).await;
     assert_eq!(pod.told(&["healthcheck", "--endpoint", &served.endpoint()]).await, "SERVING\n");
     assert_eq!(std::fs::read_dir(pod.folder.path()).unwrap().count(), 2, "a pod writes nothing");
 }

@@ -26,6 +26,16 @@
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas: is more than maxReplicas" }}
 {{- end }}
+{{- if and .Values.tls.clientCA.existingSecret (not .Values.tls.existingSecret) }}
+{{- fail "tls.existingSecret: is needed where client certificates are asked for" }}
+{{- end }}
+{{- if and (include "roster.tls" .) (eq .Values.probes.type "grpc") }}
+{{- fail "probes.type: the kubelet cannot ask by gRPC with TLS; leave it at auto" }}
+{{- end }}
+{{- $ports := list 50051 (int .Values.admin.port) }}
+{{- if ne (len $ports) (len (uniq $ports)) }}
+{{- fail (printf "admin.port, 50051: have to differ: %v" $ports) }}
+{{- end }}
 {{- include "roster.checkGrace" . }}
 {{- end }}
 

@@ -20,6 +20,18 @@
 {{- include "roster.own" (list $config.database "url_file" "database.url_file" (include "roster.secretFile" "database-url")) }}
 {{- include "roster.own" (list $config.database "migrate_on_start" "database.migrate_on_start" (not .Values.migrate.enabled)) }}
 {{- end }}
+{{- include "roster.own" (list $config.telemetry "admin_listen" "telemetry.admin_listen" (printf "%s:%v" .Values.bindAddress .Values.admin.port)) }}
+{{- $tls := dict }}
+{{- with .Values.tls }}
+{{- if .existingSecret }}
+{{- $_ := set $tls "certificate_file" (include "roster.secretFile" "tls.crt") }}
+{{- $_ := set $tls "key_file" (include "roster.secretFile" "tls.key") }}
+{{- end }}
+{{- if .clientCA.existingSecret }}
+{{- $_ := set $tls "client_ca_file" (include "roster.secretFile" "client-ca.crt") }}
+{{- end }}
+{{- end }}
+{{- include "roster.own" (list $config.server "tls" "server.tls" $tls) }}
 {{- with .Values.links.keys }}
 {{- $keys := list }}
 {{- range . }}

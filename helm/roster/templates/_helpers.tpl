@@ -61,6 +61,31 @@ app.kubernetes.io/part-of: roster
 {{- if eq .Values.database.kind "postgresql" }}true{{ end }}
 {{- end }}
 
+{{/* Whether Roster serves TLS. */}}
+{{- define "roster.tls" -}}
+{{- if .Values.tls.existingSecret }}true{{ end }}
+{{- end }}
+
+{{/* Whether there is a test. With TLS it would have to be told whom to trust. */}}
+{{- define "roster.test" -}}
+{{- if and .Values.test.enabled (not (include "roster.tls" .)) }}true{{ end }}
+{{- end }}
+
+{{/* How the kubelet asks, which has no TLS for gRPC. */}}
+{{- define "roster.probes" -}}
+{{- $type := .Values.probes.type }}
+{{- if eq $type "auto" }}
+{{- ternary "http" "grpc" (not (empty (include "roster.tls" .))) }}
+{{- else }}
+{{- $type }}
+{{- end }}
+{{- end }}
+
+{{/* What a Service says of the gRPC port. */}}
+{{- define "roster.appProtocol" -}}
+{{- if include "roster.tls" . }}https{{ else }}kubernetes.io/h2c{{ end }}
+{{- end }}
+
 {{/* Whether the migrate Job brings the schema up. */}}
 {{- define "roster.migrateJob" -}}
 {{- if and (include "roster.postgresql" .) .Values.migrate.enabled }}true{{ end }}

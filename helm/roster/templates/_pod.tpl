@@ -82,6 +82,22 @@ securityContext:
 {{- range .Values.links.keys }}
 {{ include "roster.secretSource" (list .existingSecret .key (printf "link-key-%v" .id)) }}
 {{- end }}
+{{- with .Values.tls }}
+{{- if .existingSecret }}
+- secret:
+    name: {{ .existingSecret }}
+    items:
+      - key: {{ .certificateKey }}
+        path: tls.crt
+      - key: {{ .keyKey }}
+        path: tls.key
+{{- end }}
+{{- with .clientCA }}
+{{- if .existingSecret }}
+{{ include "roster.secretSource" (list .existingSecret .key "client-ca.crt") }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.mail.smtp }}
 {{- if .existingSecret }}
 {{ include "roster.secretSource" (list .existingSecret .key "smtp-password") }}
@@ -110,15 +126,16 @@ securityContext:
 {{- define "roster.probe" -}}
 {{- $root := index . 0 }}
 {{- $live := eq (index . 1) "liveness" -}}
-{{- if eq $root.Values.probes.type "grpc" -}}
+{{- if eq (include "roster.probes" $root) "grpc" -}}
 grpc:
   port: 50051
   {{- if $live }}
   service: roster.live
   {{- end }}
 {{- else -}}
-exec:
-  command: [roster, healthcheck{{ if $live }}, --live{{ end }}]
+httpGet:
+  port: admin
+  path: {{ ternary "/livez" "/readyz" $live }}
 {{- end }}
 {{ toYaml (get $root.Values.probes (index . 2)) }}
 {{- end }}

@@ -19,6 +19,12 @@ fn names(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
+/// Every container of a pod, those that come first included.
+fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    let of = |list: &str| pod["spec"][list].as_array().into_iter().flatten();
+    of("initContainers").chain(of("containers"))
+}
+
 /// Every pod of a rendering: that which serves first.
 fn pods(rendered: &Rendered) -> Vec<&Value> {
     let of = |kind: &str| rendered.all(kind).map(|object| &object["spec"]["template"]).collect::<Vec<_>>();
@@ -54,22 +60,32 @@ async fn what_is_mounted_is_there() {
     for set in SETS {
         let rendered = rendered(set).await;
         for pod in pods(rendered) {
-            let spec = &pod["spec"];
-            let volumes = names(&spec["volumes"]);
-            let mounted: BTreeSet<&str> = spec["containers"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .flat_map(|container| names(&container["volumeMounts"]))
-                .collect();
-            assert_eq!(mounted, volumes, "{set}");
-            for service in rendered.all("Service") {
-                for port in service["spec"]["ports"].as_array().unwrap() {
-                    let container = &rendered.pod("Deployment")["spec"]["containers"][0];
-                    let target = port["targetPort"].as_str().unwrap();
-                    assert!(names(&container["ports"]).contains(target), "{set}: no port is called {target}");
-                }
+            let mounted: BTreeSet<&str> =
+                containers(pod).flat_map(|container| names(&container["volumeMounts"])).collect();
+            assert_eq!(mounted, names(&pod["spec"]["volumes"]), "{set}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn services_lead_to_ports_that_are_there() {
+    for set in SETS {
+        let rendered = rendered(set).await;
+        let open: BTreeSet<&str> =
+            containers(rendered.pod("Deployment")).flat_map(|container| names(&container["ports"])).collect();
+        for service in rendered.all("Service") {
+            for port in service["spec"]["ports"].as_array().unwrap() {
+                let target = port["targetPort"].as_str().unwrap();
+                assert!(open.contains(target), "{set}: no port is called {target}");
             }
+        }
+        for monitor in rendered.all("ServiceMonitor") {
+            let selector = labels(monitor, "/spec/selector/matchLabels");
+            let found: Vec<_> = rendered.all("Service").filter(|service| selects(selector, service)).collect();
+            assert_eq!(found.len(), 1, "{set}");
+            assert!(
+                names(&found[0]["spec"]["ports"]).contains(monitor["spec"]["endpoints"][0]["port"].as_str().unwrap())
+            );
         }
     }
 }
@@ -108,7 +124,7 @@ async fn every_pod_is_confined() {
             assert_eq!(spec["automountServiceAccountToken"], false, "{set}");
             assert_eq!(spec["securityContext"]["runAsNonRoot"], true, "{set}");
             assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{set}");
-            for container in spec["containers"].as_array().unwrap() {
+            for container in containers(pod) {
                 let context = &container["securityContext"];
                 assert_eq!(context["readOnlyRootFilesystem"], true, "{set}");
                 assert_eq!(context["allowPrivilegeEscalation"], false, "{set}");
@@ -128,9 +144,12 @@ async fn probes_ask_for_what_the_program_answers() {
         assert_eq!(container[probe]["grpc"]["service"].as_str().unwrap_or_default(), service, "{probe}");
         assert_eq!(container[probe]["grpc"]["port"], container["ports"][0]["containerPort"], "{probe}");
     }
-    let rendered = super::rendered("bare").await;
-    let container = &rendered.pod("Deployment")["spec"]["containers"][0];
-    let command = |probe: &str| container[probe]["exec"]["command"].clone();
-    assert_eq!(command("readinessProbe"), serde_json::json!(["roster", "healthcheck"]));
-    assert_eq!(command("livenessProbe"), serde_json::json!(["roster", "healthcheck", "--live"]));
+    // By HTTP where that is chosen, and where TLS leaves nothing else.
+    for set in ["bare", "production"] {
+        let rendered = super::rendered(set).await;
+        let container = &rendered.pod("Deployment")["spec"]["containers"][0];
+        for (probe, path) in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+            assert_eq!(container[probe]["httpGet"], serde_json::json!({ "port": "admin", "path": path }), "{set}");
+        }
+    }
 }

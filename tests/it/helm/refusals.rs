@@ -3,7 +3,7 @@
 use super::{render, rendered, values};
 
 /// Values that are wrong, laid over the set `minimal`, and what is said of them.
-const MISTAKES: [(&str, &str); 22] = [
+const MISTAKES: [(&str, &str); 26] = [
     // The schema of the values.
     ("replicaCuont=3", "additional properties 'replicaCuont' not allowed"),
     (r#"image={"tagg":"1"}"#, "additional properties 'tagg' not allowed"),
@@ -21,8 +21,12 @@ const MISTAKES: [(&str, &str); 22] = [
     (r#"database.existingSecret="""#, "database.existingSecret: name the Secret"),
     ("links.keys=[]", "links.keys: name the Secret"),
     (r#"autoscaling={"enabled":true,"minReplicas":9}"#, "autoscaling.minReplicas: is more than maxReplicas"),
+    (r#"tls={"clientCA":{"existingSecret":"ca"}}"#, "tls.existingSecret: is needed where client certificates"),
+    (r#"tls={"existingSecret":"tls"},probes={"type":"grpc"}"#, "probes.type: the kubelet cannot ask by gRPC with TLS"),
+    ("admin.port=50051", "have to differ"),
     // What is not for `config` to say.
     (r#"config.server={"listen":"0.0.0.0:1"}"#, "config.server.listen: the chart sets this; leave it out"),
+    (r#"config.server={"tls":{"key_file":"x"}}"#, "config.server.tls: the chart sets this; leave it out"),
     (r#"config.database={"url_file":"x"}"#, "config.database.url_file: the chart sets this; leave it out"),
     (r#"config.links={"keys":[]}"#, "config.links.keys: the chart sets this; leave it out"),
     // Pods that would be killed while they drain.
