@@ -16,7 +16,7 @@ use url::Url;
 
 use super::auth::from_hex;
 use super::error::Problems;
-use super::text::{InvalidText, MASK, Text};
+use super::text::{HumanTime, InvalidText, MASK, Text};
 use super::web::WebUrl;
 
 /// Invitation links.
