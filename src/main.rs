@@ -3,7 +3,7 @@
 mod cli;
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use roster::app;
 use roster::config::{self, Config, TokenDigest};
+use roster::gateway;
 use roster::grpc::healthcheck::{self, Trust};
 use roster::telemetry;
 use secrecy::ExposeSecret as _;
@@ -52,6 +53,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Healthcheck { endpoint, ca_file, live } => return check_health(file, endpoint, ca_file, live),
         Command::Config => print(Config::load(file)?.to_toml()?.trim_end())?,
+        Command::Descriptor => return write_descriptors(),
+        Command::Openapi => print(&gateway::openapi()?)?,
         Command::Token { name } => print(&token(&name)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -106,6 +109,16 @@ fn check_health(
     let serving = on_runtime(async { Ok(healthcheck::check(&endpoint, &trust, service, HEALTH_TIMEOUT).await?) })?;
     print(if serving { "SERVING" } else { "NOT_SERVING" })?;
     Ok(if serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes bytes that no terminal can show.
+fn write_descriptors() -> Result<ExitCode, Failure> {
+    if io::stdout().is_terminal() {
+        report(&*Failure::from("the descriptors are binary: send them to a file, `roster descriptor > roster.binpb`"));
+        return Ok(ExitCode::from(2));
+    }
+    io::stdout().write_all(&gateway::descriptor_set()?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// An address to connect to for one to listen on: `0.0.0.0` means every address, and so also loopback.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problems;
+use super::web::PageOrigin;
 
 /// The gRPC server.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -32,6 +33,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// TLS; served if there is a certificate.
     pub tls: Tls,
+    /// gRPC-Web, for pages in a browser.
+    pub grpc_web: GrpcWeb,
 }
 
 /// TLS 1.2 and 1.3. The files are PEM, and read again when they change.
@@ -46,6 +49,17 @@ pub struct Tls {
     pub client_ca_file: Option<PathBuf>,
 }
 
+/// gRPC-Web, which browsers can speak: on the same address, over HTTP/1.1 too.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GrpcWeb {
+    /// Whether it is offered. Default false.
+    pub enabled: bool,
+    /// The origins whose pages may call; a page's own origin is no exception. Default none, which leaves callers that are
+    /// no browsers.
+    pub allowed_origins: Vec<PageOrigin>,
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -56,6 +70,7 @@ impl Default for Server {
             drain_timeout: Duration::from_secs(20),
             drain_delay: Duration::ZERO,
             tls: Tls::default(),
+            grpc_web: GrpcWeb::default(),
         }
     }
 }
@@ -72,6 +87,11 @@ impl Server {
             needs(key || client_ca_file.is_some(), certificate),
             "server.tls.certificate_file",
             "is required where server.tls says anything else",
+        );
+        problems.require(
+            self.grpc_web.enabled || self.grpc_web.allowed_origins.is_empty(),
+            "server.grpc_web.allowed_origins",
+            "is of no use without server.grpc_web.enabled",
         );
     }
 }

@@ -41,6 +41,8 @@ mod e20_hostile_jwts;
 mod e22_hostile_text;
 mod e23_mail_storm;
 mod e25_addresses;
+mod gateway;
+mod grpc_web;
 mod grpcurl;
 mod helm;
 mod invitation_limits;
