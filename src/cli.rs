@@ -57,6 +57,13 @@ Examples:
         #[command(subcommand)]
         what: Option<ConfigCommand>,
     },
+    /// Write the API's descriptors, binary, to standard output: what an HTTP gateway is configured with.
+    #[command(after_help = "\
+Examples:
+  roster descriptor > roster.binpb")]
+    Descriptor,
+    /// Print the API as an OpenAPI 3.1 document: what an HTTP gateway offers.
+    Openapi,
     /// Make a service token, and the configuration that admits its bearer.
     #[command(
         long_about = "\

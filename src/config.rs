@@ -46,10 +46,10 @@ pub use links::{AcceptUrl, KeyBytes, LinkKey, Links};
 pub use mail::{Mail, MailFile, MailTransportKind, Smtp, SmtpSecurity};
 pub use reference::reference;
 pub use roles::Role;
-pub use server::{Server, Tls};
+pub use server::{GrpcWeb, Server, Tls};
 pub use telemetry::{LogFormat, OtlpEndpoint, Telemetry};
 pub use text::InvalidText;
-pub use web::{TeamUrl, WebUrl};
+pub use web::{PageOrigin, TeamUrl, WebUrl};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]

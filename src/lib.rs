@@ -9,6 +9,7 @@
 //! - [`application`]: the use cases, and who may.
 //! - [`callers`]: who calls, by which credentials.
 //! - [`grpc`]: the edge.
+//! - [`gateway`]: the API as HTTP gateways see it.
 //! - [`events`] and [`mail`]: what happens after a write; [`sweeper`]: what happens when time runs out.
 //! - [`app`]: how it is all put together; [`config`], [`env`](mod@env) and [`lifecycle`] serve it.
 //! - [`metrics`] and [`trace`]: what is told of all this; [`telemetry`] and [`admin`]: to whom.
@@ -22,6 +23,7 @@ pub mod contract;
 pub mod domain;
 pub mod env;
 pub mod events;
+pub mod gateway;
 pub mod grpc;
 pub mod lifecycle;
 pub mod mail;

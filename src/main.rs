@@ -3,7 +3,7 @@
 mod cli;
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use roster::app;
 use roster::config::{self, Config, TokenDigest};
+use roster::gateway;
 use roster::grpc::healthcheck::{self, Trust};
 use roster::telemetry;
 use secrecy::ExposeSecret as _;
@@ -54,6 +55,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config { what: None } => print(Config::load(file)?.to_toml()?.trim_end())?,
         Command::Config { what: Some(ConfigCommand::Check { connect }) } => check_config(file, connect)?,
         Command::Config { what: Some(ConfigCommand::Reference) } => print(config::reference().trim_end())?,
+        Command::Descriptor => return write_descriptors(),
+        Command::Openapi => print(&gateway::openapi()?)?,
         Command::Token { name } => print(&token(&name)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -118,6 +121,16 @@ fn check_config(file: Option<&Path>, connect: bool) -> Result<(), Failure> {
         return Err(config::Error::Invalid(problems).into());
     }
     Ok(print("ok")?)
+}
+
+/// Writes bytes that no terminal can show.
+fn write_descriptors() -> Result<ExitCode, Failure> {
+    if io::stdout().is_terminal() {
+        report(&*Failure::from("the descriptors are binary: send them to a file, `roster descriptor > roster.binpb`"));
+        return Ok(ExitCode::from(2));
+    }
+    io::stdout().write_all(&gateway::descriptor_set()?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// An address to connect to for one to listen on: `0.0.0.0` means every address, and so also loopback.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problems;
 use super::text::HumanTime;
+use super::web::PageOrigin;
 
 /// The gRPC server.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -35,6 +36,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// TLS 1.2 and 1.3; served if there is a certificate. The files are PEM, and read again when they change.
     pub tls: Tls,
+    /// gRPC-Web, which pages in a browser can speak.
+    pub grpc_web: GrpcWeb,
 }
 
 /// TLS 1.2 and 1.3. The files are PEM, and read again when they change.
@@ -49,6 +52,17 @@ pub struct Tls {
     pub client_ca_file: Option<PathBuf>,
 }
 
+/// gRPC-Web, which browsers can speak: on the same address, over HTTP/1.1 too.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GrpcWeb {
+    /// Whether pages in a browser can call by gRPC-Web, on the same address, which then takes HTTP/1.1 too.
+    pub enabled: bool,
+    /// The origins whose pages may call, such as `https://app.example.com`; there is no `*`, and a page's own origin is
+    /// no exception. Empty: only callers that are no browsers.
+    pub allowed_origins: Vec<PageOrigin>,
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -59,6 +73,7 @@ impl Default for Server {
             drain_timeout: Duration::from_secs(20),
             drain_delay: Duration::ZERO,
             tls: Tls::default(),
+            grpc_web: GrpcWeb::default(),
         }
     }
 }
@@ -75,6 +90,11 @@ impl Server {
             needs(key || client_ca_file.is_some(), certificate),
             "server.tls.certificate_file",
             "is required where server.tls says anything else",
+        );
+        problems.require(
+            self.grpc_web.enabled || self.grpc_web.allowed_origins.is_empty(),
+            "server.grpc_web.allowed_origins",
+            "is of no use without server.grpc_web.enabled",
         );
     }
 }

@@ -1,9 +1,11 @@
-//! Addresses of web pages that stand in mails.
+//! Addresses of web pages: those that stand in mails, and the origins of those that call.
 
 use std::fmt;
 use std::str::FromStr;
 
-use url::Url;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::{Origin, Url};
 
 use super::text::InvalidText;
 
@@ -89,6 +91,42 @@ impl fmt::Display for TeamUrl {
     }
 }
 
+/// The origin of a page as browsers send it (RFC 6454): scheme, host, and the port unless it is the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", inline)]
+pub struct PageOrigin(String);
+
+impl PageOrigin {
+    /// The origin.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PageOrigin {
+    type Error = InvalidText;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let expected = || InvalidText("expected an origin such as https://app.example.com or http://localhost:3000");
+        let url = Url::parse(&text).map_err(|_| expected())?;
+        let plain = matches!(url.scheme(), "http" | "https") && matches!(url.origin(), Origin::Tuple(..));
+        // Nothing but the origin, in any spelling.
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if plain && bare && url.username().is_empty() && url.password().is_none() {
+            Ok(Self(url.origin().ascii_serialization()))
+        } else {
+            Err(expected())
+        }
+    }
+}
+
+impl From<PageOrigin> for String {
+    fn from(origin: PageOrigin) -> Self {
+        origin.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +149,18 @@ mod tests {
         assert!("https://h/teams".parse::<TeamUrl>().is_ok());
         for refused in ["https://{team_id}.h/", "https://h/{team}", "https://h/{team_id", "{team_id}", "/{team_id}"] {
             assert!(refused.parse::<TeamUrl>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        let read = |text: &str| PageOrigin::try_from(text.to_owned()).map(String::from).ok();
+        assert_eq!(read("https://App.example.com:443/").as_deref(), Some("https://app.example.com"));
+        assert_eq!(read("http://localhost:3000").as_deref(), Some("http://localhost:3000"));
+        for refused in
+            ["*", "null", "app.example.com", "https://a/b", "https://a?b", "https://u@a", "ftp://a", "file:///"]
+        {
+            assert_eq!(read(refused), None, "{refused}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! connections have stands in `connection`.
 
 mod connection;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -82,11 +83,13 @@ pub(super) use limited;
 /// If the server cannot be made of its parts.
 pub async fn serve(listener: TcpListener, parts: Parts, draining: CancellationToken) -> Result<(), Error> {
     let (drain_timeout, tls) = (parts.config.drain_timeout, parts.tls.clone());
-    let service = layers::around(routes(&parts)?, tools(parts, draining.clone())?);
+    let grpc_web = parts.config.grpc_web.clone();
+    let service = web::around(layers::around(routes(&parts)?, tools(parts, draining.clone())?), &grpc_web);
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     // Also when this future is dropped, nothing of it goes on.
     let _cut_at_the_end = cut.clone().drop_guard();
-    Connections { service, tls, tasks: tasks.clone(), draining, cut: cut.clone() }.accept(listener).await;
+    let http1 = grpc_web.enabled;
+    Connections { service, tls, tasks: tasks.clone(), draining, cut: cut.clone(), http1 }.accept(listener).await;
     tasks.close();
     if timeout(drain_timeout, tasks.wait()).await.is_err() {
         tracing::warn!(?drain_timeout, left = tasks.len(), "cutting off what has not come to its end");

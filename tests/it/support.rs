@@ -5,6 +5,8 @@ pub mod caller;
 pub mod clock;
 pub mod collector;
 pub mod database;
+pub mod envoy;
+pub mod http;
 pub mod issuer;
 pub mod jwks;
 pub mod log;

@@ -1,15 +1,17 @@
 //! Connections: how they are accepted and secured, what limits each has, and when each has to end at the latest.
 //!
-//! HTTP/2 is served by `hyper` directly. The server of `tonic` adds little to it, and takes something away: it answers
-//! CANCELLED by a timer of its own on `grpc-timeout`, which races with ours; it cuts off a connection at the end of its age
-//! without having asked it to go; and it cannot end a connection whose other side does not play along (hyper #4170).
+//! HTTP/2 is served by `hyper` directly, and HTTP/1.1 too where gRPC-Web is on. The server of `tonic` adds little to it,
+//! and takes something away: it answers CANCELLED by a timer of its own on `grpc-timeout`, which races with ours; it cuts
+//! off a connection at the end of its age without having asked it to go; and it cannot end a connection whose other side
+//! does not play along (hyper #4170).
 
 use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http2};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
+    server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use tokio::{
@@ -32,7 +34,7 @@ const BROKEN_STREAMS: usize = 1024;
 /// resets (CVE-2023-44487).
 const RESET_STREAMS: usize = 20;
 /// The most bytes of the headers of a call.
-const HEADERS: u32 = 16 << 10;
+const HEADERS: u16 = 16 << 10;
 /// How often a quiet connection is asked whether it is there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it has to say so.
@@ -59,6 +61,8 @@ pub(super) struct Connections<S> {
     pub(super) draining: CancellationToken,
     /// Canceled when all are cut off.
     pub(super) cut: CancellationToken,
+    /// Whether HTTP/1.1 is taken beside HTTP/2, as browsers need it.
+    pub(super) http1: bool,
 }
 
 impl<S> Connections<S>
@@ -130,7 +134,7 @@ where
     where
         C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { service, tls: _, tasks, draining, cut } = self;
+        let Self { service, tls: _, tasks, draining, cut, http1 } = self;
         let service = service.map_request(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             if let Some(certificate) = &certificate {
@@ -138,7 +142,8 @@ where
             }
             request
         });
-        let connection = protocol(tasks).serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let protocol = protocol(tasks, http1);
+        let connection = protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         pin!(connection);
         let served = async {
             select! {
@@ -152,7 +157,7 @@ where
         select! {
             ended = served => {
                 if let Err(error) = ended {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+                    tracing::debug!(error = &*error as &dyn std::error::Error, "a connection broke");
                 }
             }
             () = cut.cancelled() => tracing::debug!("a connection was cut off"),
@@ -161,18 +166,21 @@ where
     }
 }
 
-/// HTTP/2 with the limits above.
-fn protocol(tasks: TaskTracker) -> http2::Builder<Tracked> {
-    let mut builder = http2::Builder::new(Tracked(tasks));
+/// HTTP/2 with the limits above, and HTTP/1.1 if it is asked for.
+fn protocol(tasks: TaskTracker, http1: bool) -> Builder<Tracked> {
+    let mut builder = Builder::new(Tracked(tasks));
     builder
+        .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_local_error_reset_streams(BROKEN_STREAMS)
         .max_pending_accept_reset_streams(RESET_STREAMS)
-        .max_header_list_size(HEADERS)
+        .max_header_list_size(HEADERS.into())
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-    builder
+    // There a connection has one call at a time, and the time between two is that of a silent beginning.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE).max_buf_size(HEADERS.into());
+    if http1 { builder } else { builder.http2_only() }
 }
 
 /// Runs calls as tasks that the end of the server waits for.

@@ -22,6 +22,21 @@ pub fn nats_server() -> String {
     required("ROSTER_TEST_NATS_SERVER")
 }
 
+/// The program Envoy.
+pub fn envoy() -> String {
+    required("ROSTER_TEST_ENVOY")
+}
+
+/// The program that validates OpenAPI documents.
+pub fn openapi_validator() -> String {
+    required("ROSTER_TEST_OPENAPI_VALIDATOR")
+}
+
+/// The program Schemathesis.
+pub fn schemathesis() -> String {
+    required("ROSTER_TEST_SCHEMATHESIS")
+}
+
 /// The program grpcurl.
 pub fn grpcurl() -> String {
     required("ROSTER_TEST_GRPCURL")

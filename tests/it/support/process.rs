@@ -14,7 +14,10 @@ use std::{
 
 use tonic::transport::{Channel, Endpoint};
 
-use super::{Caller, server::eventually};
+use super::{
+    Caller,
+    server::{eventually, within},
+};
 
 /// The command `roster` in a folder, with nothing in its environment but what is given here.
 pub fn roster(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -105,7 +108,12 @@ impl Process {
 
     /// Waits for the end.
     pub async fn end(&mut self) -> ExitStatus {
-        eventually("the process ends", async || self.child.try_wait().unwrap()).await
+        self.end_within(Duration::from_secs(20)).await
+    }
+
+    /// Waits longer for it.
+    pub async fn end_within(&mut self, limit: Duration) -> ExitStatus {
+        within(limit, "the process ends", async || self.child.try_wait().unwrap()).await
     }
 }
 
