@@ -17,8 +17,15 @@ const PREFIX: &str = "ROSTER_";
 /// alone: Kubernetes injects `ROSTER_SERVICE_HOST` and `ROSTER_PORT` beside a service called roster.
 const TOP_LEVEL: [&str; 2] = ["data_dir", "roles"];
 /// Keys that hold a list; their variables hold a TOML array.
-const LISTS: [&str; 6] =
-    ["roles", "auth.tokens", "auth.certificates", "auth.jwt.algorithms", "auth.jwt.user_scopes", "links.keys"];
+const LISTS: [&str; 7] = [
+    "roles",
+    "server.grpc_web.allowed_origins",
+    "auth.tokens",
+    "auth.certificates",
+    "auth.jwt.algorithms",
+    "auth.jwt.user_scopes",
+    "links.keys",
+];
 
 /// What was given, before any type or default.
 #[derive(Debug, Default)]
