@@ -57,11 +57,16 @@ Examples:
         #[command(subcommand)]
         what: Option<ConfigCommand>,
     },
-    /// Write the API's descriptors, binary, to standard output: what an HTTP gateway is configured with.
+    /// Write the API's descriptors, binary: what an HTTP gateway is configured with.
     #[command(after_help = "\
 Examples:
-  roster descriptor > roster.binpb")]
-    Descriptor,
+  roster descriptor > roster.binpb
+  roster descriptor --output /var/lib/envoy/roster.binpb")]
+    Descriptor {
+        /// The file to write, for where no shell sends it to one. Without it, standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Print the API as an OpenAPI 3.1 document: what an HTTP gateway offers.
     Openapi,
     /// Make a service token, and the configuration that admits its bearer.

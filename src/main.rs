@@ -55,7 +55,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config { what: None } => print(Config::load(file)?.to_toml()?.trim_end())?,
         Command::Config { what: Some(ConfigCommand::Check { connect }) } => check_config(file, connect)?,
         Command::Config { what: Some(ConfigCommand::Reference) } => print(config::reference().trim_end())?,
-        Command::Descriptor => return write_descriptors(),
+        Command::Descriptor { output } => return write_descriptors(output.as_deref()),
         Command::Openapi => print(&gateway::openapi()?)?,
         Command::Token { name } => print(&token(&name)?)?,
     }
@@ -124,7 +124,12 @@ fn check_config(file: Option<&Path>, connect: bool) -> Result<(), Failure> {
 }
 
 /// Writes bytes that no terminal can show.
-fn write_descriptors() -> Result<ExitCode, Failure> {
+fn write_descriptors(output: Option<&Path>) -> Result<ExitCode, Failure> {
+    if let Some(path) = output {
+        std::fs::write(path, gateway::descriptor_set()?)
+            .map_err(|why| format!("cannot write {}: {why}", path.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if io::stdout().is_terminal() {
         report(&*Failure::from("the descriptors are binary: send them to a file, `roster descriptor > roster.binpb`"));
         return Ok(ExitCode::from(2));

@@ -26,7 +26,7 @@ use crate::support::{
 };
 
 /// Every set of values.
-const SETS: [&str; 5] = ["autoscaling", "bare", "minimal", "production", "sqlite"];
+const SETS: [&str; 6] = ["autoscaling", "bare", "gateway", "minimal", "production", "sqlite"];
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/roster");
 const SECRETS: &str = "/etc/roster/secrets";
@@ -260,6 +260,28 @@ async fn values_arrive_as_they_were_given() {
             }
         }
     }
+}
+
+/// The sidecar is given what Envoy takes, and finds the descriptors where they are put for it.
+#[tokio::test]
+async fn envoy_takes_the_gateway() {
+    let rendered = rendered("gateway").await;
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = &rendered.pod("Deployment")["spec"]["initContainers"][0]["args"];
+    let arguments: Vec<String> = serde_json::from_value(arguments.clone()).unwrap();
+    let here = |word: &String| word.replace("/var/lib/envoy", folder.path().to_str().unwrap());
+    let arguments: Vec<String> = arguments.iter().map(here).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let output = run(roster(folder.path(), &arguments, &[])).await;
+    assert!(output.status.success(), "{}", printed(&output));
+
+    let gateway = rendered.all("ConfigMap").find_map(|map| map["data"]["envoy.yaml"].as_str()).unwrap();
+    assert!(gateway.contains(r#"{address: "0.0.0.0", port_value: 8080}"#), "it listens for others: {gateway}");
+    let mut command = Command::new(parts::envoy());
+    command.current_dir(folder.path()).args(["--mode", "validate", "--config-path"]);
+    command.arg(file(folder.path(), "envoy.yaml", gateway));
+    let output = run(command).await;
+    assert!(output.status.success(), "{}", printed(&output));
 }
 
 /// The chart is that of this version, and knows its sections.

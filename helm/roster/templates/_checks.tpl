@@ -32,9 +32,15 @@
 {{- if and (include "roster.tls" .) (eq .Values.probes.type "grpc") }}
 {{- fail "probes.type: the kubelet cannot ask by gRPC with TLS; leave it at auto" }}
 {{- end }}
+{{- if and (include "roster.tls" .) .Values.envoy.enabled }}
+{{- fail "envoy.enabled: it speaks to Roster within the pod and without TLS; give one of the two up" }}
+{{- end }}
 {{- $ports := list 50051 (int .Values.admin.port) }}
+{{- if .Values.envoy.enabled }}
+{{- $ports = concat $ports (list (int .Values.envoy.port) 9901) }}
+{{- end }}
 {{- if ne (len $ports) (len (uniq $ports)) }}
-{{- fail (printf "admin.port, 50051: have to differ: %v" $ports) }}
+{{- fail (printf "admin.port, envoy.port: have to differ, and from 50051 and 9901: %v" $ports) }}
 {{- end }}
 {{- include "roster.checkGrace" . }}
 {{- end }}

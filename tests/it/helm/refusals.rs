@@ -3,7 +3,7 @@
 use super::{render, rendered, values};
 
 /// Values that are wrong, laid over the set `minimal`, and what is said of them.
-const MISTAKES: [(&str, &str); 26] = [
+const MISTAKES: [(&str, &str); 27] = [
     // The schema of the values.
     ("replicaCuont=3", "additional properties 'replicaCuont' not allowed"),
     (r#"image={"tagg":"1"}"#, "additional properties 'tagg' not allowed"),
@@ -23,7 +23,8 @@ const MISTAKES: [(&str, &str); 26] = [
     (r#"autoscaling={"enabled":true,"minReplicas":9}"#, "autoscaling.minReplicas: is more than maxReplicas"),
     (r#"tls={"clientCA":{"existingSecret":"ca"}}"#, "tls.existingSecret: is needed where client certificates"),
     (r#"tls={"existingSecret":"tls"},probes={"type":"grpc"}"#, "probes.type: the kubelet cannot ask by gRPC with TLS"),
-    ("admin.port=50051", "have to differ"),
+    (r#"tls={"existingSecret":"tls"},envoy={"enabled":true}"#, "envoy.enabled: it speaks to Roster within the pod"),
+    ("admin.port=50051", "admin.port, envoy.port: have to differ"),
     // What is not for `config` to say.
     (r#"config.server={"listen":"0.0.0.0:1"}"#, "config.server.listen: the chart sets this; leave it out"),
     (r#"config.server={"tls":{"key_file":"x"}}"#, "config.server.tls: the chart sets this; leave it out"),
