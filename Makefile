@@ -1,12 +1,12 @@
 # What one does with this repository. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test torture bench lint fmt run clean
+.PHONY: help setup test torture upgrade bench lint fmt run clean
 
 TOOLS := $(or $(ROSTER_TOOLS_DIR),.tools)
 
 # The stress tests carry their case's number in their name: e01_…, e11_….
-CASES ?= e0 e1 e2
+CASES ?= e0 e1 e2 e3
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ test: setup ## Run every test, on SQLite and on a private PostgreSQL, with a pri
 
 torture: setup ## Run the stress tests at full length; CASES=e05 for one of them
 	ROSTER_TORTURE=1 tools/with-servers cargo test --test it -- $(CASES) --nocapture --test-threads=1
+
+upgrade: setup ## Try an older version on this one's schema; FROM=v0.1.0 names it
+	rm -rf target/older && git worktree prune && git worktree add --detach target/older $(FROM)
+	cargo build --manifest-path target/older/Cargo.toml --target-dir target/older-build --bin roster
+	ROSTER_TEST_OLDER_ROSTER=$(CURDIR)/target/older-build/debug/roster tools/with-servers cargo test --test it -- upgrades
+	git worktree remove --force target/older
 
 bench: setup ## Measure what calls cost, as ratios, on SQLite and on a private PostgreSQL
 	ROSTER_SERVERS_FSYNC=on tools/with-servers cargo bench --bench batch --bench paging

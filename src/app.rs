@@ -51,6 +51,9 @@ pub enum Error {
     /// The schema lacks steps, and the configuration says not to apply them.
     #[error("the database lacks steps of the schema: run `roster migrate up`, or set database.migrate_on_start")]
     SchemaBehind,
+    /// Steps of the schema are not taken back.
+    #[error("the schema stays as it is")]
+    Down(#[from] schema::DownError),
     /// The key that signs links cannot be read or made.
     #[error("cannot use the key that signs links")]
     Key(#[from] KeyFileError),
@@ -152,7 +155,7 @@ impl App {
         let database = Database::open(options(&config.database)).await?;
         if config.database.migrate_on_start {
             schema::up(&database).await?;
-        } else if schema::status(&database).await?.iter().any(|(_, applied)| !applied) {
+        } else if schema::status(&database).await?.iter().any(|(_, step)| *step == schema::Step::Pending) {
             return Err(Error::SchemaBehind);
         }
         let keys = keyring(&config.links.load_keys(&config.data_dir)?);

@@ -2,7 +2,7 @@
 //!
 //! This crate cannot see the service's own types, so that a step never changes its meaning when they do. A step that has
 //! been released is never edited; a new one follows it. Constraints carry names: the service tells by them which rule a
-//! write broke.
+//! write broke. What changes tables that may be large and in use is made of what [`online`] has.
 
 use sea_orm_migration::prelude::*;
 
@@ -18,6 +18,7 @@ mod m0009_rate_limits;
 mod m0010_expirations;
 mod m0011_deleted_invitations;
 mod m0012_mail_traces;
+mod online;
 
 /// All steps in order.
 #[derive(Debug)]

@@ -2,17 +2,25 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::column::{exact, json, number, text, time, uuid};
+use crate::{
+    column::{exact, json, number, text, time, uuid},
+    online,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(false)
+    }
+
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         m.create_table(
             Table::create()
                 .table("roles")
+                .if_not_exists()
                 .col(uuid("id").not_null().primary_key())
                 .col(uuid("root_id").not_null())
                 .col(exact(m, "key").not_null())
@@ -27,19 +35,15 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(
-            Index::create().name("roles_key_key").table("roles").col("root_id").col("key").unique().to_owned(),
-        )
-        .await?;
+        let mut keys = Index::create().table("roles").col("root_id").col("key").unique().take();
+        online::create_index(m, "roles_key_key", &mut keys).await?;
         // Who holds a role, in whichever team of the tree.
-        m.create_index(
-            Index::create().name("membership_roles_holder_idx").table("membership_roles").col("role_id").to_owned(),
-        )
-        .await
+        let mut holders = Index::create().table("membership_roles").col("role_id").take();
+        online::create_index(m, "membership_roles_holder_idx", &mut holders).await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_index(Index::drop().name("membership_roles_holder_idx").table("membership_roles").to_owned()).await?;
-        m.drop_table(Table::drop().table("roles").to_owned()).await
+        online::drop_index(m, "membership_roles_holder_idx", "membership_roles").await?;
+        m.drop_table(Table::drop().table("roles").if_exists().to_owned()).await
     }
 }

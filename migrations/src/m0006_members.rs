@@ -1,26 +1,24 @@
 //! What a membership holds besides roles, until when, and by what its member is found.
 
-use sea_orm_migration::prelude::*;
+use sea_orm_migration::{prelude::*, sea_orm::Statement};
 
-use crate::column::{exact, json, number, text, time, uuid};
+use crate::{
+    column::{exact, json, number, text, time, uuid},
+    online,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(false)
+    }
+
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.alter_table(Table::alter().table("users").add_column(uuid("home_team_id")).to_owned()).await?;
-        m.create_index(
-            Index::create()
-                .name("users_home_idx")
-                .table("users")
-                .col("home_team_id")
-                .cond_where(Expr::col("home_team_id").is_not_null())
-                .to_owned(),
-        )
-        .await?;
-        for column in [
+        online::add_columns(m, "users", [uuid("home_team_id")]).await?;
+        let columns = [
             json("permissions").not_null().default("[]").take(),
             text("state").not_null().default("ACTIVE").take(),
             time("expire_time"),
@@ -28,83 +26,57 @@ impl MigrationTrait for Migration {
             // Copies of the user's address and of the folded name: a team's members are found and sorted by them.
             exact(m, "email").not_null().default("").take(),
             exact(m, "name_key").not_null().default("").take(),
-        ] {
-            m.alter_table(Table::alter().table("memberships").add_column(column).to_owned()).await?;
-        }
+        ];
+        online::add_columns(m, "memberships", columns).await?;
         copy_people(m).await?;
         // In microseconds since 1970, so that both databases put it into the same text beside the role's id.
-        m.alter_table(Table::alter().table("membership_roles").add_column(number("expire_micros")).to_owned()).await?;
-        for (name, columns) in [
-            ("memberships_team_email_idx", ["team_id", "email", "user_id"]),
-            ("memberships_team_name_idx", ["team_id", "name_key", "user_id"]),
+        online::add_columns(m, "membership_roles", [number("expire_micros")]).await?;
+        for (name, table, columns) in [
+            ("memberships_team_email_idx", "memberships", ["team_id", "email", "user_id"]),
+            ("memberships_team_name_idx", "memberships", ["team_id", "name_key", "user_id"]),
+            // The people of a team in one list: members by the index that is there, and beside them who was invited.
+            ("invitations_team_time_idx", "invitations", ["team_id", "create_time", "id"]),
+            ("invitations_team_email_idx", "invitations", ["team_id", "email", "id"]),
         ] {
-            let mut index = Index::create().name(name).table("memberships").take();
+            let mut index = Index::create().table(table).take();
             for column in columns {
                 index.col(column);
             }
-            m.create_index(index).await?;
+            online::create_index(m, name, &mut index).await?;
         }
-        // The people of a team in one list: members by the index that is there, and beside them who was invited.
-        m.create_index(
-            Index::create()
-                .name("invitations_team_time_idx")
-                .table("invitations")
-                .col("team_id")
-                .col("create_time")
-                .col("id")
-                .to_owned(),
-        )
-        .await?;
-        m.create_index(
-            Index::create()
-                .name("invitations_team_email_idx")
-                .table("invitations")
-                .col("team_id")
-                .col("email")
-                .col("id")
-                .to_owned(),
-        )
-        .await?;
-        m.create_index(
-            Index::create()
-                .name("memberships_expire_idx")
-                .table("memberships")
-                .col("expire_time")
-                .cond_where(Expr::col("expire_time").is_not_null())
-                .to_owned(),
-        )
-        .await?;
-        m.create_index(
-            Index::create()
-                .name("membership_roles_expire_idx")
-                .table("membership_roles")
-                .col("expire_micros")
-                .cond_where(Expr::col("expire_micros").is_not_null())
-                .to_owned(),
-        )
-        .await
+        for (name, table, column) in PARTIAL {
+            let given = Expr::col(column).is_not_null();
+            online::create_index(m, name, Index::create().table(table).col(column).cond_where(given)).await?;
+        }
+        Ok(())
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        let drop_index = |name: &'static str, table: &'static str| Index::drop().name(name).table(table).to_owned();
-        m.drop_index(drop_index("membership_roles_expire_idx", "membership_roles")).await?;
+        for (name, table, _) in PARTIAL {
+            online::drop_index(m, name, table).await?;
+        }
         for name in ["invitations_team_email_idx", "invitations_team_time_idx"] {
-            m.drop_index(drop_index(name, "invitations")).await?;
+            online::drop_index(m, name, "invitations").await?;
         }
-        for name in ["memberships_expire_idx", "memberships_team_name_idx", "memberships_team_email_idx"] {
-            m.drop_index(drop_index(name, "memberships")).await?;
+        for name in ["memberships_team_name_idx", "memberships_team_email_idx"] {
+            online::drop_index(m, name, "memberships").await?;
         }
-        m.alter_table(Table::alter().table("membership_roles").drop_column("expire_micros").to_owned()).await?;
-        for column in ["name_key", "email", "external", "expire_time", "state", "permissions"] {
-            m.alter_table(Table::alter().table("memberships").drop_column(column).to_owned()).await?;
-        }
-        m.drop_index(drop_index("users_home_idx", "users")).await?;
-        m.alter_table(Table::alter().table("users").drop_column("home_team_id").to_owned()).await
+        online::drop_columns(m, "membership_roles", ["expire_micros"]).await?;
+        let columns = ["name_key", "email", "external", "expire_time", "state", "permissions"];
+        online::drop_columns(m, "memberships", columns).await?;
+        online::drop_columns(m, "users", ["home_team_id"]).await
     }
 }
 
-/// How many people are read at a time.
-const BATCH: u64 = 1000;
+/// Indexes of the rows that have a value there.
+const PARTIAL: [(&str, &str, &str); 3] = [
+    ("users_home_idx", "users", "home_team_id"),
+    ("memberships_expire_idx", "memberships", "expire_time"),
+    ("membership_roles_expire_idx", "membership_roles", "expire_micros"),
+];
+
+/// How many people are read at a time: few enough, with all their memberships, for whoever waits for one of these.
+const BATCH: u64 = 200;
 
 /// Copies what members are found and sorted by. The databases differ in what they make small letters of, so that it is not
 /// left to them.
@@ -120,20 +92,24 @@ async fn copy_people(m: &SchemaManager<'_>) -> Result<(), DbErr> {
             .limit(BATCH)
             .to_owned();
         let people = db.query_all(&people).await?;
+        let mut copies = Vec::new();
         for person in &people {
             last = person.try_get("", "id")?;
             let (email, name): (String, String) = (person.try_get("", "email")?, person.try_get("", "display_name")?);
-            let copy = Query::update()
-                .table("memberships")
-                .value("email", email)
-                .value("name_key", fold(&name))
-                .and_where(Expr::col("user_id").eq(last.as_str()))
-                .to_owned();
-            db.execute(&copy).await?;
+            copies.extend([Value::from(last.as_str()), email.into(), fold(&name).into()]);
         }
-        if (people.len() as u64) < BATCH {
+        if copies.is_empty() {
             return Ok(());
         }
+        // Both databases call the columns of such rows so.
+        let rows: Vec<_> =
+            (0..people.len()).map(|i| format!("(${}, ${}, ${})", 3 * i + 1, 3 * i + 2, 3 * i + 3)).collect();
+        let sql = format!(
+            "UPDATE memberships SET email = copy.column2, name_key = copy.column3 FROM (VALUES {}) AS copy \
+             WHERE user_id = copy.column1",
+            rows.join(", ")
+        );
+        online::run(m, Statement::from_sql_and_values(db.get_database_backend(), sql, copies)).await?;
     }
 }
 

@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::column::{json, text, time};
+use crate::{
+    column::{json, text, time},
+    online,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -10,7 +13,7 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        for column in [
+        let columns = [
             text("phone"),
             text("locale"),
             text("time_zone"),
@@ -19,18 +22,13 @@ impl MigrationTrait for Migration {
             json("notifications").not_null().default("{}").take(),
             // A deleted user stays as a row without any of it, so that the versions of an id are never used again.
             time("delete_time"),
-        ] {
-            m.alter_table(Table::alter().table("users").add_column(column).to_owned()).await?;
-        }
-        Ok(())
+        ];
+        online::add_columns(m, "users", columns).await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let columns =
             ["delete_time", "notifications", "external_id", "sending_country", "time_zone", "locale", "phone"];
-        for column in columns {
-            m.alter_table(Table::alter().table("users").drop_column(column).to_owned()).await?;
-        }
-        Ok(())
+        online::drop_columns(m, "users", columns).await
     }
 }

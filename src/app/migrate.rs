@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use super::{Error, options};
 use crate::{
     config::Config,
-    repository::{Database, schema},
+    repository::{
+        Database,
+        schema::{self, Step},
+    },
 };
 
 /// What to do with the schema.
@@ -31,8 +34,12 @@ pub async fn migrate(config: &Config, what: Migrate) -> Result<String, Error> {
         Migrate::Status => {}
     }
     let mut report = String::new();
-    for (step, applied) in schema::status(&database).await? {
-        let mark = if applied { "applied" } else { "pending" };
+    for (step, state) in schema::status(&database).await? {
+        let mark = match state {
+            Step::Applied => "applied",
+            Step::Pending => "pending",
+            Step::Newer => "newer  ",
+        };
         // Writing into a string cannot fail.
         let _ = writeln!(report, "{mark}  {step}");
     }

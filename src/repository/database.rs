@@ -136,7 +136,10 @@ impl Database {
 
     /// A pool of one connection of its own, whose session no other work shares. PostgreSQL only.
     pub(super) async fn lone_session(&self) -> Result<DatabaseConnection> {
-        connect(postgres(&self.options, 1)).await
+        let mut options = postgres(&self.options, 1);
+        // What it holds goes with it, so that it is never replaced by another one for its age.
+        options.idle_timeout(None).max_lifetime(None);
+        connect(options).await
     }
 
     /// How the connections are used, by the name of each pool. Asks nobody, so it may be done at any time.

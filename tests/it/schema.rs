@@ -35,7 +35,7 @@ async fn fresh(db: Db) -> (TestDatabase, Database) {
 
 async fn steps(database: &Database) -> u32 {
     let status = schema::status(database).await.unwrap();
-    assert!(status.iter().all(|(_, applied)| *applied), "{status:?}");
+    assert!(status.iter().all(|(_, step)| *step == schema::Step::Applied), "{status:?}");
     u32::try_from(status.len()).unwrap()
 }
 

@@ -1,7 +1,11 @@
 //! A database for each test.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
+use roster::repository::{Database, Source as _, database::Options};
 use sea_orm::ConnectionTrait as _;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -78,16 +82,18 @@ async fn make_template() -> String {
     name
 }
 
-/// A database as an instance opens it: of SQLite, only one at a time has it.
-pub async fn open(url: &str) -> roster::repository::Database {
-    let limit = std::time::Duration::from_secs(10);
-    let options = roster::repository::database::Options {
-        url: url.to_owned(),
-        max_connections: 4,
-        acquire_timeout: limit,
-        statement_timeout: limit,
-    };
-    roster::repository::Database::open(options).await.unwrap()
+/// Opens a database as the service does, without its haste.
+pub async fn open(url: &str) -> Database {
+    let (url, timeout) = (url.to_owned(), Duration::from_mins(10));
+    let options = Options { url, max_connections: 2, acquire_timeout: timeout, statement_timeout: timeout };
+    Database::open(options).await.unwrap()
+}
+
+/// Has a statement done.
+pub async fn execute(database: &Database, sql: &str) {
+    let tx = database.begin().await.unwrap();
+    tx.connection().execute_unprepared(sql).await.unwrap_or_else(|why| panic!("{sql}: {why}"));
+    tx.commit().await.unwrap();
 }
 
 async fn migrate(url: &str) {

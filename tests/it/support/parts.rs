@@ -68,6 +68,12 @@ pub fn hadolint() -> String {
     required("ROSTER_TEST_HADOLINT")
 }
 
+/// The program of an older version, if there is one to be tried.
+#[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
+pub fn older_roster() -> Option<String> {
+    std::env::var("ROSTER_TEST_OLDER_ROSTER").ok()
+}
+
 /// Whether the heavy counts are asked for (`make torture`).
 #[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
 pub fn torture() -> bool {

@@ -15,13 +15,23 @@ use std::{
 use tonic::transport::{Channel, Endpoint};
 
 use super::{
-    Caller,
+    Caller, parts,
     server::{eventually, within},
 };
 
 /// The command `roster` in a folder, with nothing in its environment but what is given here.
 pub fn roster(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+    program(env!("CARGO_BIN_EXE_roster"), folder, arguments, variables)
+}
+
+/// The same of the older version that the environment names, or else of this one.
+pub fn older_roster(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let older = parts::older_roster();
+    program(older.as_deref().unwrap_or(env!("CARGO_BIN_EXE_roster")), folder, arguments, variables)
+}
+
+fn program(path: &str, folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(path);
     command.current_dir(folder).args(arguments).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
     command
 }
@@ -144,8 +154,17 @@ pub struct Served {
 impl Served {
     /// Starts it in a folder and waits until it takes calls.
     pub async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::of(roster, folder, variables).await
+    }
+
+    /// The same of another version.
+    pub async fn of(
+        program: impl FnOnce(&Path, &[&str], &[(&str, &str)]) -> Command,
+        folder: &Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let any_port = [("ROSTER_SERVER__LISTEN", "127.0.0.1:0")];
-        let mut process = Process::start(roster(folder, &[], &[&any_port, variables].concat()));
+        let mut process = Process::start(program(folder, &[], &[&any_port, variables].concat()));
         let address = process.wait_for("the address it serves on", address_in).await;
         Self { process, address }
     }
