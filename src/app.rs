@@ -3,8 +3,9 @@
 mod check;
 mod greeting;
 mod migrate;
+mod restore;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{
@@ -38,6 +39,7 @@ use crate::{
 
 pub use check::{Reach, check};
 pub use migrate::{Migrate, migrate};
+pub use restore::{backup, restored};
 
 /// How long the writes, and then the work in the background, may take to end once the last call has ended.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -54,6 +56,12 @@ pub enum Error {
     /// Steps of the schema are not taken back.
     #[error("the schema stays as it is")]
     Down(#[from] schema::DownError),
+    /// PostgreSQL has tools of its own for backups.
+    #[error("`roster backup` is for SQLite: back up PostgreSQL with pg_dump or a base backup")]
+    BackupOfPostgres,
+    /// There is no database.
+    #[error("there is no database at {}", .0.display())]
+    NothingToBackUp(PathBuf),
     /// The key that signs links cannot be read or made.
     #[error("cannot use the key that signs links")]
     Key(#[from] KeyFileError),

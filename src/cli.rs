@@ -34,6 +34,23 @@ pub(crate) enum Command {
     /// Bring the database's schema up or down, or say where it stands.
     #[command(subcommand)]
     Migrate(Migrate),
+    /// Copy the SQLite database into a new file, also while it is served.
+    #[command(after_help = "\
+The copy is the database as it was at one moment. To restore it, stop the server, put the copy in the place of the
+database, remove what lies beside that and ends in -wal and -shm, and run `roster restored` before you start again.
+For PostgreSQL use pg_dump or a base backup.")]
+    Backup {
+        /// The file to make. There must be none yet.
+        file: PathBuf,
+    },
+    /// After a restore to an earlier state: make every cursor given before end with `CURSOR_EXPIRED`.
+    #[command(long_about = "\
+After a restore to an earlier state: make every cursor given before end with CURSOR_EXPIRED.
+
+Consumers of events have seen changes that are undone now. Run this once, with no server running, after the
+database was restored and before it is served again. Whoever reads events is then told to read everything anew,
+and does not take new events for those that they know.")]
+    Restored,
     /// Ask a running server for its health. Exit status 0 only if it is SERVING.
     #[command(after_help = "\
 Examples:

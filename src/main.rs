@@ -46,10 +46,15 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Migrate(migrate) => {
             let config = Config::load(file)?;
-            let (telemetry, resource) = (&config.telemetry, telemetry::resource(&config.telemetry)?);
-            let work = async { Ok(app::migrate(&config, migrate.into()).await?) };
-            let report = with_telemetry(telemetry, &resource, work)?;
-            print(report.trim_end())?;
+            print_report(&config.telemetry, app::migrate(&config, migrate.into()))?;
+        }
+        Command::Backup { file: into } => {
+            let config = Config::load(file)?;
+            print_report(&config.telemetry, app::backup(&config, &into))?;
+        }
+        Command::Restored => {
+            let config = Config::load(file)?;
+            print_report(&config.telemetry, app::restored(&config))?;
         }
         Command::Healthcheck { endpoint, ca_file, live } => return check_health(file, endpoint, ca_file, live),
         Command::Config { what: None } => print(Config::load(file)?.to_toml()?.trim_end())?,
@@ -70,6 +75,16 @@ impl From<cli::Migrate> for app::Migrate {
             cli::Migrate::Status => Self::Status,
         }
     }
+}
+
+/// Does what can be done in a moment, and prints what it tells.
+fn print_report(
+    config: &config::Telemetry,
+    work: impl Future<Output = Result<String, app::Error>>,
+) -> Result<(), Failure> {
+    let resource = telemetry::resource(config)?;
+    let report = with_telemetry(config, &resource, async { Ok(work.await?) })?;
+    Ok(print(report.trim_end())?)
 }
 
 /// Runs `work`, with logs and traces from its first step to its last.

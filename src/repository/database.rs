@@ -1,10 +1,16 @@
 //! Connections: how each dialect is opened and what every session is set to.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use sea_orm::{
-    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         self, Executor as _, PgConnection, Row as _,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -241,6 +247,38 @@ fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOption
             .pragma("query_only", if read_only { "ON" } else { "OFF" })
     });
     connect
+}
+
+/// Copies a SQLite database as it is at one moment into a new file, also while a process works with it: it is only read,
+/// and waits for nobody. What is there afterwards is whole, and on the disk.
+pub async fn copy(url: &str, into: &Path) -> Result<()> {
+    let refuse = |why: std::io::Error| Error::Unavailable(DbErr::Custom(format!("{}: {why}", into.display())));
+    if into.exists() {
+        return Err(refuse(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let mut part = into.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    // It holds what the database holds: nobody else reads it, from its first byte on.
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part).map_err(refuse)?;
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|session| session.read_only(true).busy_timeout(Duration::from_secs(5)));
+    let session = connect(options).await?;
+    let sql = "VACUUM INTO ?";
+    let path = part.to_string_lossy();
+    let copied =
+        session.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [path.as_ref().into()])).await;
+    session.close().await?;
+    if let Err(why) = copied {
+        // What is half done is of no use, and whether it can be removed changes nothing.
+        let _ = std::fs::remove_file(part);
+        return Err(why.into());
+    }
+    made.sync_all().map_err(refuse)?;
+    std::fs::rename(part, into).map_err(refuse)?;
+    let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(refuse)
 }
 
 /// Takes the lock beside the database file; the system releases it when the process ends, however it ends.

@@ -60,6 +60,24 @@ pub async fn advance(database: &Database, limit: u64) -> Result<(u64, i64)> {
     Ok((given, last))
 }
 
+/// How many events get their positions at a time before that.
+const LEAP_BATCH: u64 = 1000;
+/// How far positions leap. As many times as it takes, there is room for it.
+const LEAP: i64 = 1 << 32;
+
+/// Leaps over all positions that could have been given in a future that was lost, since the database was restored to an
+/// earlier state: what a reader kept of that future, or of the time before, is not taken for a place in the new order.
+/// Answers the position that the order goes on from.
+pub async fn leap(database: &Database) -> Result<i64> {
+    while advance(database, LEAP_BATCH).await?.0 > 0 {}
+    let tx = database.begin().await?;
+    let from = lock(&tx).await?.last_position + LEAP;
+    set(&tx, Column::LastPosition, from).await?;
+    set(&tx, Column::PurgedPosition, from).await?;
+    tx.commit().await?;
+    Ok(from)
+}
+
 /// Deletes at most [`PURGE_BATCH`] of the oldest events, as long as they are older than `cutoff` and, if asked,
 /// acknowledged by the broker. Answers how many there were.
 pub async fn purge(database: &Database, cutoff: DateTime<Utc>, published: bool) -> Result<u64> {

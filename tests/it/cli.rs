@@ -77,6 +77,8 @@ async fn every_command_explains_itself() {
     for word in [
         "serve",
         "migrate",
+        "backup",
+        "restored",
         "healthcheck",
         "config",
         "token",
@@ -93,6 +95,8 @@ async fn every_command_explains_itself() {
         (&["migrate", "down"], "--steps <N>"),
         (&["migrate", "status"], "applied and missing"),
         (&["healthcheck"], "--live"),
+        (&["backup"], "one moment"),
+        (&["restored"], "CURSOR_EXPIRED"),
         (&["config"], "secrets masked"),
         (&["token"], "kept nowhere"),
     ] {

@@ -18,6 +18,7 @@ mod support;
 
 mod access;
 mod architecture;
+mod backup;
 mod call_rates;
 mod callers;
 mod cli;

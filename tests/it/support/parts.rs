@@ -42,6 +42,16 @@ pub fn grpcurl() -> String {
     required("ROSTER_TEST_GRPCURL")
 }
 
+/// PostgreSQL's program for backups.
+pub fn pg_dump() -> String {
+    required("ROSTER_TEST_PG_DUMP")
+}
+
+/// PostgreSQL's program that makes a database of such a backup.
+pub fn pg_restore() -> String {
+    required("ROSTER_TEST_PG_RESTORE")
+}
+
 /// A Python with the packages of `tools/requirements.txt`.
 pub fn python() -> String {
     required("ROSTER_TEST_PYTHON")
