@@ -1,6 +1,6 @@
 //! Where calls meet the limits of the server: time, number, size, and what it understands.
 
-mod raw;
+pub mod raw;
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@ pub(super) async fn call(address: SocketAddr, path: &str, headers: &[(&'static s
 }
 
 /// A message as it travels: a flag, its length, and its bytes.
-pub(super) fn framed(message: &impl Message) -> Vec<u8> {
+pub fn framed(message: &impl Message) -> Vec<u8> {
     let bytes = message.encode_to_vec();
     [&[0][..], &u32::try_from(bytes.len()).unwrap().to_be_bytes(), &bytes].concat()
 }

@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU16, Ordering},
     },
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -76,6 +77,7 @@ pub fn steady_port() -> u16 {
 pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -84,14 +86,22 @@ impl Process {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|why| panic!("{command:?}: {why}"));
         let lines = Arc::default();
-        collect(child.stdout.take().unwrap(), &lines);
-        collect(child.stderr.take().unwrap(), &lines);
-        Self { child, lines }
+        let readers =
+            vec![collect(child.stdout.take().unwrap(), &lines), collect(child.stderr.take().unwrap(), &lines)];
+        Self { child, lines, readers }
     }
 
     /// All lines that were printed so far, on either output.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// All lines that were printed by a process that has ended.
+    pub fn all_lines(&mut self) -> Vec<String> {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.lines()
     }
 
     /// Waits for a line that says something.
@@ -136,13 +146,13 @@ impl Drop for Process {
 }
 
 /// Adds each line to `lines` as it comes.
-fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             lines.lock().unwrap().push(line);
         }
-    });
+    })
 }
 
 /// `roster serve` on a free port.
