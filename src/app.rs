@@ -347,10 +347,10 @@ async fn admin(
 
 /// Everything that is measured.
 fn measure(meters: &Meters, health: &Health, database: &Database) -> Metrics {
-    let (meter, ready, database) = (meters.meter(), health.ready(), database.clone());
+    let (meter, ready, pools) = (meters.meter(), health.ready(), database.pools());
     metrics::watch_readiness(&meter, move || *ready.borrow());
     metrics::watch_pools(&meter, move || {
-        let pools = database.pools().into_iter();
+        let pools = pools().into_iter();
         pools.map(|pool| metrics::Pool { name: pool.name, idle: pool.idle, used: pool.used, max: pool.max }).collect()
     });
     Metrics::new(&meter)

@@ -148,18 +148,22 @@ impl Database {
         connect(options).await
     }
 
-    /// How the connections are used, by the name of each pool. Asks nobody, so it may be done at any time.
-    pub fn pools(&self) -> Vec<Pool> {
-        let max = self.options.max_connections;
-        if self.is_postgres() {
-            let pool = self.read.get_postgres_connection_pool();
-            return vec![Pool::new("main", pool.size(), pool.num_idle(), max)];
+    /// Tells how the connections are used, by the name of each pool. Asks nobody, so it may be called at any time; and does
+    /// not hold the file, so it may outlive the database.
+    pub fn pools(&self) -> impl Fn() -> Vec<Pool> + Send + Sync + 'static {
+        let (read, write, max, postgres) =
+            (self.read.clone(), self.write.clone(), self.options.max_connections, self.is_postgres());
+        move || {
+            if postgres {
+                let pool = read.get_postgres_connection_pool();
+                return vec![Pool::new("main", pool.size(), pool.num_idle(), max)];
+            }
+            let (read, write) = (read.get_sqlite_connection_pool(), write.get_sqlite_connection_pool());
+            vec![
+                Pool::new("read", read.size(), read.num_idle(), max),
+                Pool::new("write", write.size(), write.num_idle(), 1),
+            ]
         }
-        let (read, write) = (self.read.get_sqlite_connection_pool(), self.write.get_sqlite_connection_pool());
-        vec![
-            Pool::new("read", read.size(), read.num_idle(), max),
-            Pool::new("write", write.size(), write.num_idle(), 1),
-        ]
     }
 
     /// Whether the database answers.
