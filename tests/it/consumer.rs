@@ -160,7 +160,11 @@ both! {
         s.person("ada").remove(&s.team, "carol").await.done();
         let folder = tempfile::tempdir().unwrap();
         let mut consumer = consumer(&folder, &endpoint(&s.server));
-        let count = s.service().events_of("", 9).await.len();
+        eventually("the removal is in its place", async || {
+            (!s.told(&["member_removed"]).await.is_empty()).then_some(())
+        })
+        .await;
+        let count = s.service().events_of("", 1).await.len();
         for message in topic.messages(count).await {
             consumer.take(&message.event).await.unwrap();
         }
