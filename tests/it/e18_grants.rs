@@ -144,7 +144,7 @@ both! {
         let mut walk = Walk::new(db).await;
         let extent = match (db, parts::torture()) {
             (Db::Sqlite, false) => Extent { length: 2, most: 2 },
-            (Db::Sqlite, true) => Extent { length: 4, most: 2_000 },
+            (Db::Sqlite, true) => Extent { length: 4, most: 400 },
             (Db::Postgres, false) => Extent { length: 2, most: 1 },
             (Db::Postgres, true) => Extent { length: 4, most: 50 },
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Act, Do, Grant, Offer, Offers, Role, Rules, Sent, Step, With};
+use super::{super::state::OPEN, Act, Do, Grant, Offer, Offers, Role, Rules, Sent, Step, With};
 
 /// The program that is kept under this number.
 pub fn kept(n: u64) -> Option<Vec<Step>> {
@@ -10,6 +10,7 @@ pub fn kept(n: u64) -> Option<Vec<Step>> {
         0 => Some(nobody_answers_for_it()),
         1 => Some(the_inviter_gets_the_replacement_too()),
         2 => Some(invited_to_a_role_above_and_to_another_below()),
+        3 => Some(off_the_list_after_its_end()),
         _ => None,
     }
 }
@@ -81,5 +82,15 @@ fn invited_to_a_role_above_and_to_another_below() -> Vec<Step> {
         invite(None, 0, 3, &[(1, Role::Member), (0, Role::Own(0))]),
         step(Some(1), Do::UpdateRole { team: 0, role: Role::Own(0), gives, reaches: None }),
         accept(0, 3),
+    ]
+}
+
+/// What ran out and was taken off the list is canceled to whoever holds its link.
+fn off_the_list_after_its_end() -> Vec<Step> {
+    vec![
+        invite(Some(0), 0, 2, &[(0, Role::Member)]),
+        step(None, Do::Wait(OPEN + 1)),
+        act(Some(0), Act::Delete(Sent { n: 0, team: 0 })),
+        accept(0, 2),
     ]
 }

@@ -120,10 +120,12 @@ impl Model {
     fn delete(&mut self, by: Option<usize>, Sent { n, team }: Sent) -> Ruling {
         self.enter(by, team, "roster.invitations.delete")?;
         let before = self.on_list(n)?;
-        if self.is_open(&before) {
-            self.invitation(n).fate = Fate::Canceled;
+        let invitation = self.invitation(n);
+        // One that ran out, too: to whoever holds its link it was taken back.
+        if before.fate == Fate::None {
+            invitation.fate = Fate::Canceled;
         }
-        self.invitation(n).listed = false;
+        invitation.listed = false;
         Ok(())
     }
 
