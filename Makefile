@@ -18,7 +18,7 @@ test: setup ## Run every test, on SQLite and on a private PostgreSQL, with a pri
 	tools/with-servers cargo test --workspace --no-fail-fast
 
 torture: setup ## Run the stress tests at full length; CASES=e05 for one of them
-	ROSTER_TORTURE=1 tools/with-servers cargo test --test it -- $(CASES) --nocapture --test-threads=1
+	ROSTER_TORTURE=1 tools/with-servers cargo test --profile bench --test it -- $(CASES) --nocapture --test-threads=1
 
 upgrade: setup ## Try an older version on this one's schema; FROM=v0.1.0 names it
 	rm -rf target/older && git worktree prune && git worktree add --detach target/older $(FROM)
