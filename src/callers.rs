@@ -1,6 +1,6 @@
 //! Who calls: credentials in, an [`Identity`] out.
 //!
-//! A bearer token is a service's own ([`Services`]) or a JWT (`jwt`); a client certificate stands for a service. A token
+//! A bearer token is a service's own (`Services`) or a JWT (`jwt`); a client certificate stands for a service. A token
 //! decides by itself: a bad one is refused whatever certificate the connection has, and a good one needs none
 //! (`docs/adr/0029-a-bearer-token-decides.md`). What credentials are checked against is read again when it changes
 //! (`files`, `jwt::source`). Here is also TLS, since certificates are checked there, and how often a caller may call

@@ -2,8 +2,8 @@
 //! into calls, and the OpenAPI document that says the same for people and for generators of clients.
 //!
 //! Both follow from the descriptors alone: nothing is said here that the `.proto` files do not say, but for how a gateway
-//! answers over HTTP, which `gateway/envoy.yaml` decides and [`document`] repeats. Start at [`document`]; [`binding`] reads
-//! the HTTP rules, [`schema`] puts messages into JSON Schema as their JSON form asks. Not here: the gateway itself.
+//! answers over HTTP, which `gateway/envoy.yaml` decides and `document` repeats. Start at `document`; `binding` reads
+//! the HTTP rules, `schema` puts messages into JSON Schema as their JSON form asks. Not here: the gateway itself.
 
 mod binding;
 mod comment;

@@ -2,7 +2,7 @@
 //!
 //! This crate cannot see the service's own types, so that a step never changes its meaning when they do. A step that has
 //! been released is never edited; a new one follows it. Constraints carry names: the service tells by them which rule a
-//! write broke. What changes tables that may be large and in use is made of what [`online`] has.
+//! write broke. What changes tables that may be large and in use is made of what `online` has.
 
 use sea_orm_migration::prelude::*;
 
