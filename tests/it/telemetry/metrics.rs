@@ -203,9 +203,12 @@ both! {
         let numbers = wait_for(address, sent, &[("messaging_system", "nats")], 11.0).await;
         assert_eq!(numbers.find(duplicates, &[]), Some(0.0));
         assert_eq!(numbers.find("messaging_client_operation_duration_seconds_count", &[]), Some(11.0));
+        // What is acknowledged is marked a moment later.
+        let sql = Session::open(&s.server.database.url).await;
+        let unmarked = "SELECT count(*) FROM events WHERE publish_time IS NULL";
+        eventually("all are marked", async || (sql.value::<i64>(unmarked).await == 0).then_some(())).await;
         wait_for(address, "roster_outbox_pending", &[], 0.0).await;
         // As an operator does after a stream was lost; here it was not.
-        let sql = Session::open(&s.server.database.url).await;
         sql.run("UPDATE events SET publish_time = NULL").await;
         sql.close().await;
         create_team(&s.service(), "Other", "eve").await;
