@@ -165,7 +165,7 @@ both! {
         })
         .await;
         let count = s.service().events_of("", 1).await.len();
-        for message in topic.messages(count).await {
+        for message in topic.messages(count as u64).await {
             consumer.take(&message.event).await.unwrap();
         }
         assert_eq!(consumer.view().teams(), &truth(&s.service(), std::slice::from_ref(&s.team)).await);

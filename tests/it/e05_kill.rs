@@ -240,7 +240,7 @@ impl Victim {
     async fn check_broker(&self) -> usize {
         let waiting = "SELECT count(*) FROM events WHERE publish_time IS NULL";
         eventually("all is published", async || (self.session.value::<i64>(waiting).await == 0).then_some(())).await;
-        let messages = self.topic.messages(usize::try_from(self.topic.count().await).unwrap()).await;
+        let messages = self.topic.messages(self.topic.count().await).await;
         let mut seen = BTreeSet::new();
         let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
         for event in messages.iter().map(|message| &message.event) {

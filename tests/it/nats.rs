@@ -1,4 +1,4 @@
-//! Another service on the broker: a JetStream consumer that knows Roster by its events alone.
+//! Another service on the broker, which knows Roster by its events alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -65,7 +65,7 @@ impl View {
 }
 
 /// What a consumer knows after so many messages.
-async fn view(topic: &Topic, messages: usize) -> View {
+async fn view(topic: &Topic, messages: u64) -> View {
     let mut view = View::default();
     topic.messages(messages).await.iter().for_each(|message| view.apply(&message.event));
     view

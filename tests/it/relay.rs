@@ -124,7 +124,7 @@ both! {
         let prefix = &topic.settings.subject_prefix;
         let token = "auth0%7Cada%2El%40example%2Ecom";
         assert_eq!(message.subject.as_str(), format!("{prefix}.users.{token}.user_created"));
-        let headers = message.headers.as_ref().unwrap();
+        let headers = &message.headers;
         assert_eq!(headers.get("ce-subject").unwrap().as_str(), "auth0|ada.l@example.com");
         assert_eq!(headers.get("ce-datacontenttype").unwrap().as_str(), "application/json");
         let json: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();

@@ -8,17 +8,23 @@ use std::{
 };
 
 use async_nats::jetstream::{
-    self, Message,
-    consumer::{AckPolicy, pull},
+    self,
+    message::StreamMessage,
     stream::{Config, RetentionPolicy},
 };
-use futures::StreamExt as _;
 use prost::Message as _;
 use roster::config::{self, EventEncoding};
 use roster_proto::events::v1::Event;
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
-use crate::support::{parts, server::eventually};
+use crate::support::{
+    parts,
+    server::{eventually, within},
+};
+
+/// How long messages may take to arrive, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -54,30 +60,36 @@ impl Topic {
     }
 
     /// Waits for so many messages, and gives them as protobuf events.
-    pub(crate) async fn messages(&self, count: usize) -> Vec<Received> {
-        let received = |message: Message| {
-            let headers = message.headers.as_ref().unwrap();
+    pub(crate) async fn messages(&self, count: u64) -> Vec<Received> {
+        let received = |message: StreamMessage| {
             let mut headers: Vec<_> =
-                headers.iter().map(|(name, values)| (name.to_string(), values[0].to_string())).collect();
+                message.headers.iter().map(|(name, values)| (name.to_string(), values[0].to_string())).collect();
             headers.sort();
-            let event = Event::decode(message.payload.clone()).unwrap();
+            let event = Event::decode(message.payload).unwrap();
             Received { subject: message.subject.to_string(), headers, event }
         };
         self.raw(count).await.into_iter().map(received).collect()
     }
 
-    /// Waits for so many messages.
-    pub(crate) async fn raw(&self, count: usize) -> Vec<Message> {
-        let read = async {
-            let jetstream = self.jetstream().await;
-            let name = &self.settings.stream;
-            let stream = eventually("the stream is made", async || jetstream.get_stream(name).await.ok()).await;
-            let config = pull::Config { ack_policy: AckPolicy::None, ..pull::Config::default() };
-            let consumer = stream.create_consumer(config).await.unwrap();
-            let messages = consumer.messages().await.unwrap();
-            messages.take(count).map(|message| message.unwrap()).collect().await
-        };
-        tokio::time::timeout(Duration::from_secs(40), read).await.expect("the messages arrive")
+    /// Waits for so many messages. They are read from the stream itself: when they do not come, it says how many did.
+    pub(crate) async fn raw(&self, count: u64) -> Vec<StreamMessage> {
+        let jetstream = self.jetstream().await;
+        let name = &self.settings.stream;
+        let stream = within(PATIENCE, "the stream is made", async || jetstream.get_stream(name).await.ok()).await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let held = stream.get_info().await.map(|info| info.state.messages);
+            if held.as_ref().is_ok_and(|held| *held >= count) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{count} messages are not there within {PATIENCE:?}: {held:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let mut messages = Vec::new();
+        for sequence in 1..=count {
+            messages.push(stream.get_raw_message(sequence).await.unwrap());
+        }
+        messages
     }
 
     /// How many messages the stream holds.
