@@ -1,0 +1,207 @@
+//! Five times as many calls as the service can serve: it goes on serving as many as it can, refuses the others at once and
+//! by name, and counts as healthy all along.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use tokio::{sync::mpsc, task::JoinSet, time::MissedTickBehavior};
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::{
+    both,
+    support::{
+        Caller, Db, Outcome as _,
+        database::TestDatabase,
+        outcome::assert_says,
+        parts,
+        process::Served,
+        scene::{create_team, create_user},
+        storm,
+        write::Write,
+    },
+};
+
+/// Connections for calls: each takes a hundred at a time, so that none waits in a client.
+const CONNECTIONS: usize = 32;
+/// Teams that are written to.
+const TEAMS: usize = 64;
+/// Members of each.
+const MEMBERS: usize = 60;
+/// How many call at a time when the peak is looked for.
+const AT_ONCE: usize = 32;
+/// How much more than the peak is asked for.
+const OVERLOAD: f64 = 5.0;
+
+/// The service, and what is asked of it.
+struct Scene {
+    served: Served,
+    callers: Vec<Caller>,
+    teams: Vec<String>,
+}
+
+/// What came of a call, and after how long.
+struct Called {
+    refused: bool,
+    took: Duration,
+}
+
+impl Scene {
+    async fn new(test: &TestDatabase) -> Self {
+        let variables = [
+            ("ROSTER_DATABASE__URL", test.url.as_str()),
+            ("ROSTER_TELEMETRY__LOG_FILTER", "warn"),
+            // A test machine may be busy with other things; that calls which were let in fail is what is looked for.
+            ("ROSTER_DATABASE__ACQUIRE_TIMEOUT", "8s"),
+            crate::e33_migrations::LINK_KEYS,
+        ];
+        let served = Served::start(test.folder.path(), &variables).await;
+        let service = served.caller();
+        for number in 0..MEMBERS {
+            create_user(&service, &format!("user-{number}")).await;
+        }
+        let mut teams = Vec::new();
+        for number in 0..TEAMS {
+            let team = create_team(&service, &format!("Team {number}"), "user-0").await;
+            let added = (1..MEMBERS).map(|number| {
+                let (service, team) = (service.clone(), team.clone());
+                async move { drop(service.add(&team, &format!("user-{number}"), &["member"]).await.done()) }
+            });
+            stream::iter(added).buffer_unordered(8).collect::<Vec<_>>().await;
+            teams.push(team);
+        }
+        let callers = storm::services(served.address, CONNECTIONS);
+        Self { served, callers, teams }
+    }
+
+    /// One call, every fourth of which writes. Whatever is refused is refused for the one reason.
+    fn call(&self, number: usize) -> impl Future<Output = Called> + Send + 'static {
+        let (caller, team) = (self.callers[number % CONNECTIONS].clone(), self.teams[number * 7 % TEAMS].clone());
+        async move {
+            let begun = Instant::now();
+            let refusal = if number.is_multiple_of(4) {
+                Write::touch_team("", &team, &number.to_string()).send(&caller).await.err()
+            } else {
+                caller.list(&team).await.err()
+            };
+            let called = Called { refused: refusal.is_some(), took: begun.elapsed() };
+            if let Some(status) = refusal {
+                assert_says(&status, Code::ResourceExhausted, "OVERLOADED");
+            }
+            called
+        }
+    }
+
+    /// How many calls a second are answered at most, tried for so long.
+    async fn peak(&self, time: Duration) -> f64 {
+        let begun = Instant::now();
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut answered = 0_u32;
+        let mut calling = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            calling.spawn(self.call(next.fetch_add(1, Ordering::Relaxed)));
+        }
+        while let Some(called) = calling.join_next().await {
+            answered += u32::from(!called.unwrap().refused);
+            if begun.elapsed() < time {
+                calling.spawn(self.call(next.fetch_add(1, Ordering::Relaxed)));
+            }
+        }
+        f64::from(answered) / begun.elapsed().as_secs_f64()
+    }
+
+    /// Makes so many calls a second for so long, whatever becomes of them. Gives how long that took in the end, and all
+    /// that came of it.
+    async fn offer(&self, rate: f64, time: Duration) -> (Duration, Vec<Called>) {
+        let (sender, mut calls) = mpsc::unbounded_channel();
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let begun = Instant::now();
+        let mut calling = JoinSet::new();
+        let mut made = 0;
+        while begun.elapsed() < time {
+            ticks.tick().await;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of calls")]
+            let due = (begun.elapsed().as_secs_f64() * rate) as usize;
+            while made < due {
+                let (call, sender) = (self.call(made), sender.clone());
+                calling.spawn(async move { sender.send(call.await).unwrap() });
+                made += 1;
+            }
+            while calling.try_join_next().is_some_and(|done| done.map(|()| true).unwrap()) {}
+        }
+        while let Some(done) = calling.join_next().await {
+            done.unwrap();
+        }
+        drop(sender);
+        let took = begun.elapsed();
+        let mut all = Vec::new();
+        while let Some(called) = calls.recv().await {
+            all.push(called);
+        }
+        (took, all)
+    }
+}
+
+/// Within how long a share of them was over, in thousandths.
+fn within(called: &mut [Duration], share: usize) -> Duration {
+    called.sort_unstable();
+    called.get((called.len().max(1) - 1) * share / 1000).copied().unwrap_or_default()
+}
+
+both! {
+    async fn e27_five_times_too_many_calls(db: Db) {
+        let test = TestDatabase::new(db).await;
+        let scene = Scene::new(&test).await;
+        let seconds = |quick, full| Duration::from_secs(parts::count(quick, full) as u64);
+        // The first calls warm it up.
+        scene.peak(Duration::from_secs(1)).await;
+        let peak = scene.peak(seconds(3, 20)).await;
+
+        let over = Arc::new(AtomicBool::new(false));
+        let mut health = HealthClient::new(scene.served.channel());
+        let watching = over.clone();
+        let mut watch = JoinSet::new();
+        watch.spawn(async move {
+            let mut asked = 0;
+            while !watching.load(Ordering::Relaxed) {
+                let said = health.check(HealthCheckRequest::default()).await.done();
+                assert_eq!(said.status(), ServingStatus::Serving);
+                asked += 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            asked
+        });
+        let (took, called) = scene.offer(peak * OVERLOAD, seconds(4, 60)).await;
+        over.store(true, Ordering::Relaxed);
+        let asked: usize = watch.join_all().await.into_iter().sum();
+
+        let (refused, answered): (Vec<_>, Vec<_>) = called.into_iter().partition(|called| called.refused);
+        let goodput = f64::from(u32::try_from(answered.len()).unwrap()) / took.as_secs_f64();
+        let [mut refused, mut answered] = [refused, answered].map(|all| all.iter().map(|one| one.took).collect::<Vec<_>>());
+        println!(
+            "{db:?}: a peak of {peak:.0} calls a second; of {:.1} times as many, {:.0} % of the peak were answered, half \
+             within {:.0?} and 99 % within {:.0?}; {} were refused, half within {:.1?} and 99 % within {:.1?}; healthy {asked} \
+             times of {asked}",
+            f64::from(u32::try_from(answered.len() + refused.len()).unwrap()) / took.as_secs_f64() / peak,
+            100.0 * goodput / peak,
+            within(&mut answered, 500),
+            within(&mut answered, 990),
+            refused.len(),
+            within(&mut refused, 500),
+            within(&mut refused, 990),
+        );
+        assert!(!answered.is_empty() && !refused.is_empty());
+        // It is over when it is over.
+        let service = scene.served.caller();
+        for team in &scene.teams {
+            service.list(team).await.done();
+        }
+    }
+}
