@@ -12,12 +12,14 @@
 //! - [`gateway`]: the API as HTTP gateways see it.
 //! - [`events`] and [`mail`]: what happens after a write; [`sweeper`]: what happens when time runs out.
 //! - [`app`]: how it is all put together; [`config`], [`env`](mod@env) and [`lifecycle`] serve it.
+//! - [`causes`]: why something failed, in words.
 //! - [`metrics`] and [`trace`]: what is told of all this; [`telemetry`] and [`admin`]: to whom.
 
 pub mod admin;
 pub mod app;
 pub mod application;
 pub mod callers;
+pub mod causes;
 pub mod config;
 pub mod contract;
 pub mod domain;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use roster::app;
+use roster::causes::causes;
 use roster::config::{self, Config, TokenDigest};
 use roster::gateway;
 use roster::grpc::healthcheck::{self, Trust};
@@ -189,14 +190,8 @@ fn print(text: &str) -> Result<(), io::Error> {
 /// Tells people what failed, and why, down to the first cause.
 fn report(failure: &(dyn Error + 'static)) {
     let mut text = format!("error: {failure}");
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let why = error.to_string();
-        // Wrappers often say no more than what they wrap.
-        if !text.ends_with(&why) {
-            text = format!("{text}\n  because {why}");
-        }
-        cause = error.source();
+    for why in causes(failure) {
+        text = format!("{text}\n  because {why}");
     }
     // Where standard error is closed, only the exit status is left to tell.
     let _ = writeln!(io::stderr(), "{text}");

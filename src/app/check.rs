@@ -1,10 +1,11 @@
 //! Looking at a configuration without starting anything: what a start would read is read, and nothing is made.
 
-use std::{error::Error as StdError, path::Path};
+use std::{error::Error, path::Path};
 
 use super::options;
 use crate::{
     callers::{Callers, Unusable},
+    causes::on_one_line,
     config::{Config, MailTransportKind, Problem, Problems, PublisherKind},
     env::Env,
     events::NatsPublisher,
@@ -94,16 +95,6 @@ fn can_be_file(path: &Path) -> Found {
 }
 
 /// An error with its causes, on one line.
-fn told(error: impl StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let why = error.to_string();
-        // Wrappers often say no more than what they wrap.
-        if !text.ends_with(&why) {
-            text = format!("{text}: {why}");
-        }
-        cause = error.source();
-    }
-    text
+fn told(error: impl Error) -> String {
+    on_one_line(&error)
 }

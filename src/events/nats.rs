@@ -28,8 +28,8 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, field::Empty};
 
-use super::{PublishError, Publisher, outage::Causes};
-use crate::{config, domain::EventId, metrics::Metrics, repository::events::StoredEvent, trace};
+use super::{PublishError, Publisher};
+use crate::{causes::on_one_line, config, domain::EventId, metrics::Metrics, repository::events::StoredEvent, trace};
 use link::Link;
 use message::{Form, Message};
 
@@ -150,7 +150,7 @@ impl Publisher for NatsPublisher {
         let (jetstream, checked, metrics) = (self.jetstream.clone(), self.checked.clone(), self.metrics.clone());
         let link = self.link.clone();
         Box::pin(async move {
-            let message = message.map_err(|error| PublishError::Refused(Causes(&error).to_string()))?;
+            let message = message.map_err(|error| PublishError::Refused(on_one_line(&error)))?;
             let (span, begun) = (span(&message, id), Instant::now());
             let result = send(&jetstream, message, link, &checked).instrument(span.clone()).await;
             let error = result.as_ref().err().map(kind);
@@ -219,7 +219,7 @@ fn kind(error: &PublishError) -> &'static str {
 }
 
 fn failure(error: &jetstream::context::PublishError, checked: &AtomicBool) -> PublishError {
-    let text = Causes(error).to_string();
+    let text = on_one_line(error);
     match error.kind() {
         PublishErrorKind::StreamNotFound => {
             checked.store(false, Ordering::Relaxed);

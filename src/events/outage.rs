@@ -1,8 +1,10 @@
 //! Something that fails again and again, told twice: when it begins and when it is over.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::causes::on_one_line;
 
 /// The pause after the first failure; it doubles with every further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +28,7 @@ impl Outage {
 
     /// The work failed. Answers how long to wait before the next try.
     pub(super) fn failed(&mut self, error: &dyn Error) -> Duration {
-        let error = Causes(error);
+        let error = on_one_line(error);
         if self.since.is_none() {
             self.since = Some(Instant::now());
             tracing::warn!(%error, "{} fails; trying again until it works", self.work);
@@ -47,21 +49,6 @@ impl Outage {
     }
 }
 
-/// An error with what caused it, on one line.
-pub(super) struct Causes<'a>(pub(super) &'a dyn Error);
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,15 +61,5 @@ mod tests {
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 2000, 2000]);
         outage.over();
         assert_eq!(outage.failed(&error), FIRST_PAUSE);
-    }
-
-    #[test]
-    fn causes_stand_on_one_line() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("it fails")]
-        struct Outer(#[source] std::fmt::Error);
-
-        let error = Outer(std::fmt::Error);
-        assert_eq!(Causes(&error).to_string(), format!("it fails: {}", std::fmt::Error));
     }
 }

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Name, Source, is_in, shipped_files};
 
 /// Each module of the library, and what it may name of the others.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
+    ("causes", &[]),
     ("env", &[]),
     ("lifecycle", &[]),
     ("gateway", &[]),
@@ -26,15 +27,19 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("application", &["domain", "env", "metrics", "repository", "trace"]),
     ("mail", &["application", "config", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
     ("sweeper", &["application", "domain", "env", "lifecycle", "repository"]),
-    ("events", &["config", "contract", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
-    ("callers", &["config", "domain", "env", "lifecycle"]),
-    ("grpc", &["application", "callers", "config", "contract", "domain", "env", "metrics", "repository", "trace"]),
+    ("events", &["causes", "config", "contract", "domain", "env", "lifecycle", "metrics", "repository", "trace"]),
+    ("callers", &["causes", "config", "domain", "env", "lifecycle"]),
+    (
+        "grpc",
+        &["application", "callers", "causes", "config", "contract", "domain", "env", "metrics", "repository", "trace"],
+    ),
     (
         "app",
         &[
             "admin",
             "application",
             "callers",
+            "causes",
             "config",
             "domain",
             "env",
@@ -51,7 +56,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 ];
 
 /// Libraries that only these places may name.
-const LIBRARIES: [(&str, &[&str]); 29] = [
+const LIBRARIES: [(&str, &[&str]); 30] = [
     ("sea_orm", &["src/repository", "migrations"]),
     ("sea_orm_migration", &["src/repository/schema.rs", "migrations"]),
     ("roster_migrations", &["src/repository/schema.rs"]),
@@ -80,6 +85,7 @@ const LIBRARIES: [(&str, &[&str]); 29] = [
     ("hyper_rustls", &["src/callers"]),
     ("tokio_rustls", &["src/callers", "src/grpc/healthcheck"]),
     ("webpki", &["src/callers", "src/grpc/healthcheck"]),
+    ("rustix", &["src/app/descriptors.rs"]),
     ("rand", &["src/config", "src/application/store.rs", "src/telemetry.rs"]),
 ];
 

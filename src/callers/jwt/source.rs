@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{fetch::Fetcher, keys::KeySet};
 use crate::{
     callers::files::{Cause, Live},
+    causes::on_one_line,
     config::JwtAlgorithm,
     env::Env,
 };
@@ -131,7 +132,7 @@ async fn fetch(remote: Arc<Remote>, keys: Live<Option<KeySet>>) {
     match fetched.and_then(|text| Ok(KeySet::parse(&text, &remote.algorithms)?)) {
         Ok(fetched) => keys.set(Some(fetched)),
         Err(cause) => {
-            let cause = chain(&*cause);
+            let cause = on_one_line(&*cause);
             tracing::error!(
                 key = "auth.jwt.jwks_url",
                 cause,
@@ -139,10 +140,4 @@ async fn fetch(remote: Arc<Remote>, keys: Live<Option<KeySet>>) {
             );
         }
     }
-}
-
-/// An error and what caused it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

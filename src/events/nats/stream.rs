@@ -8,7 +8,7 @@ use async_nats::jetstream::{
     stream::{Config, RetentionPolicy, StorageType},
 };
 
-use crate::{config, events::outage::Causes};
+use crate::{causes::on_one_line, config};
 
 /// How long the stream remembers which events it has: a publish that was repeated within this time leaves no copy.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
@@ -36,9 +36,9 @@ pub(super) async fn ensure(jetstream: &Context, wanted: &Config) -> Result<(), S
                 tracing::info!(stream = wanted.name, subjects = ?wanted.subjects, "made the NATS stream");
                 Ok(())
             }
-            Err(error) => Err(format!("cannot make the NATS stream {}: {}", wanted.name, Causes(&error))),
+            Err(error) => Err(format!("cannot make the NATS stream {}: {}", wanted.name, on_one_line(&error))),
         },
-        Err(error) => Err(format!("cannot look at the NATS stream {}: {}", wanted.name, Causes(&error))),
+        Err(error) => Err(format!("cannot look at the NATS stream {}: {}", wanted.name, on_one_line(&error))),
     }
 }
 

@@ -3,11 +3,12 @@
 use roster_proto::v1::ErrorReason as Reason;
 
 use super::{
-    detail::{Explained, chain, later},
+    detail::{Explained, later},
     domain,
 };
 use crate::{
     application::{Error, Missing, Taken},
+    causes::on_one_line,
     repository,
 };
 
@@ -78,7 +79,7 @@ fn storage(error: &Error, failure: &repository::Error, call_id: &str) -> Explain
         }
         // A statement that ran out of time has done nothing, and a database that is this slow is as good as away.
         repository::Error::Unavailable(_) | repository::Error::Timeout(_) => {
-            tracing::warn!(call_id, cause = chain(error), "the database did not serve a call");
+            tracing::warn!(call_id, cause = on_one_line(error), "the database did not serve a call");
             Explained::new(Reason::StorageUnavailable, &"the database is not available").retry_after(later::STORAGE)
         }
         repository::Error::TooLarge { size, limit } => {

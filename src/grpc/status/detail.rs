@@ -12,6 +12,7 @@ use tonic_types::pb::{
 };
 
 use super::reason;
+use crate::causes::on_one_line;
 
 /// The domain of every reason.
 const DOMAIN: &str = "roster";
@@ -73,7 +74,7 @@ impl Explained {
 
     /// A failure that is not the caller's. The cause goes to the log, under the id that the caller is given.
     pub(super) fn internal(cause: &(dyn Error + 'static), call_id: &str) -> Self {
-        tracing::error!(call_id, cause = chain(cause), "a call failed by a defect");
+        tracing::error!(call_id, cause = on_one_line(cause), "a call failed by a defect");
         Self::new(Reason::Internal, &"the server failed; its log tells more under this request_id")
             .with("request_id", call_id)
     }
@@ -175,19 +176,4 @@ fn limited(text: &impl Display) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
-}
-
-/// An error and what caused it, down to the first cause.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some wrappers say just what they wrap.
-        let why = error.to_string();
-        if !text.ends_with(&why) {
-            text = format!("{text}: {why}");
-        }
-        cause = error.source();
-    }
-    text
 }
