@@ -1,6 +1,7 @@
 //! The composition root: the only place that knows every type, and how they are put together.
 
 mod check;
+mod descriptors;
 mod greeting;
 mod migrate;
 mod restore;
@@ -131,6 +132,7 @@ pub struct Running {
 
 /// Serves until a signal asks for the end, and reports as `resource`.
 pub async fn serve(config: Config, resource: &Resource) -> Result<(), Error> {
+    descriptors::raise(&config);
     let shutdown = Shutdown::default();
     let work = async {
         let running = App::start_with(config.clone(), Env::system(), resource, shutdown.clone()).await?;

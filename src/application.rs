@@ -28,7 +28,7 @@ pub mod teams;
 pub mod users;
 
 pub use authorize::Allowed;
-pub use context::{Context, WriteOptions};
+pub use context::{Context, Slot, WriteOptions};
 pub use error::{Error, Missing, Result, Taken};
 pub use limits::InvitationLimits;
 pub use queries::Queries;

@@ -102,7 +102,7 @@ impl Sweeper {
 
     async fn settle(&self, command: impl Command) -> Result<()> {
         let principal = Principal::system(EXPIRY);
-        let cx = Context { principal, call_id: self.env.id().to_string(), traceparent: None };
+        let cx = Context { principal, call_id: self.env.id().to_string(), traceparent: None, slot: None };
         self.store.write(&cx, WriteOptions::default(), command).await.map(drop)
     }
 }

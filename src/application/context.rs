@@ -1,5 +1,7 @@
 //! What is known of a call besides what it asks.
 
+use std::{any::Any, sync::Arc};
+
 use crate::domain::{Principal, Version};
 
 use super::{Error, Result};
@@ -13,7 +15,13 @@ pub struct Context {
     pub call_id: String,
     /// The W3C trace context that came with it.
     pub traceparent: Option<String>,
+    /// What it occupies of what there is for calls: given back when nothing is done for it any more, which for a write
+    /// may be after its caller has gone.
+    pub slot: Option<Slot>,
 }
+
+/// Kept, and never looked at.
+pub type Slot = Arc<dyn Any + Send + Sync>;
 
 /// How a write is to be done.
 #[derive(Debug, Clone, Default)]

@@ -20,8 +20,15 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Whether server reflection (v1 and v1alpha) is offered.
     pub reflection: bool,
-    /// Calls served at once over all connections, at least 1; more are refused at once with `RESOURCE_EXHAUSTED`.
-    /// Health checks do not count.
+    /// Connections held at once, at least 1; more are closed as they come.
+    pub max_connections: usize,
+    /// How long a connection may be without a call before it is asked to go, which it is at the latest after twice as
+    /// long. Callers open another when they need one.
+    #[serde(with = "HumanTime")]
+    pub idle_timeout: Duration,
+    /// Calls served at once over all connections, at least 1; more are refused at once with `RESOURCE_EXHAUSTED`. Health
+    /// checks do not count, nor streams once they are open. Keep it at about 16 for each of `database.max_connections`,
+    /// so that whoever is let in waits for the database for a moment only.
     pub max_in_flight: usize,
     /// The longest a call may take, whatever deadline its caller set. Streams have none.
     #[serde(with = "HumanTime")]
@@ -68,7 +75,9 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             reflection: true,
-            max_in_flight: 1024,
+            max_connections: 10_000,
+            idle_timeout: Duration::from_mins(5),
+            max_in_flight: 160,
             max_deadline: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(20),
             drain_delay: Duration::ZERO,
@@ -80,6 +89,8 @@ impl Default for Server {
 
 impl Server {
     pub(super) fn check(&self, problems: &mut Problems) {
+        problems.require(self.max_connections > 0, "server.max_connections", "must be at least 1");
+        problems.positive(self.idle_timeout, "server.idle_timeout");
         problems.require(self.max_in_flight > 0, "server.max_in_flight", "must be at least 1");
         problems.positive(self.max_deadline, "server.max_deadline");
         let Tls { certificate_file, key_file, client_ca_file } = &self.tls;

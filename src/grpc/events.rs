@@ -89,9 +89,11 @@ impl EventService for Events {
             };
             let position = self.api.queries.start_position(start).await?;
             let (sender, receiver) = mpsc::channel(BUFFER);
+            // A stream occupies nothing but while it is opened.
+            let cx = Context { slot: None, ..cx.clone() };
             let feed = Feed {
                 service: self.clone(),
-                cx: cx.clone(),
+                cx,
                 team,
                 position,
                 checked: Instant::now(),

@@ -15,6 +15,7 @@ mod explain;
 mod identify;
 mod permit;
 mod ration;
+mod receive;
 mod record;
 mod shed;
 mod span;
@@ -33,7 +34,7 @@ use tower::{Layer, Service, ServiceBuilder};
 
 use self::{
     authenticate::Authenticate, catch_panic::CatchPanic, deadline::Deadline, drain::Drain, explain::Explain,
-    identify::Identify, permit::Permit, ration::Ration, record::Record, shed::Shed, span::Span,
+    identify::Identify, permit::Permit, ration::Ration, receive::Receive, record::Record, shed::Shed, span::Span,
 };
 use super::{
     auth::Authenticator,
@@ -83,17 +84,19 @@ pub(super) fn around(
         .layer(Around(CatchPanic(tools.metrics)))
         // Around the deadline, which ends with the head of a response: this is for what comes after it.
         .layer(Around(Drain(tools.draining)))
-        // Around the limit, so that a call past its deadline gives its slot back, and so that a slow caller who trickles
-        // a request in does not keep one.
+        // Around the limit, so that a call past its deadline gives its slot back, and around all that waits.
         .layer(Around(Deadline { max: tools.max_deadline }))
-        // Before any work is spent on a call, the look at its credentials included.
-        .layer(Around(Shed::new(tools.max_in_flight)))
-        // From here on it is known who calls.
+        // From here on it is known who calls. Around the limit, so that who has no business here takes no place from who has.
         .layer(Authenticate(tools.authenticator))
         // Around the look at permissions, so that calls that are denied count as well.
         .layer(Around(Ration { rates: tools.rates, env: tools.env }))
-        // Next to the services, so that nothing stands between what somebody may ask for and what is done.
+        // Around all that is kept or worked on for those who may ask for it.
         .layer(Around(Permit))
+        // Within the look at credentials, so that nothing is kept of what strangers send; around the limit, so that a caller
+        // who sends half of a request, or trickles it in, takes no place either.
+        .layer_fn(Receive)
+        // Next to the services: before any work is spent on a call, and after all that it has to be waited for.
+        .layer(Around(Shed::new(tools.max_in_flight)))
         // Innermost, since only what comes out of the services and of the library that serves them can lack a reason.
         .layer(Around(Explain))
         .service(routes.prepare())

@@ -6,7 +6,7 @@ mod web;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 
@@ -82,15 +82,24 @@ pub(super) use limited;
 /// # Errors
 /// If the server cannot be made of its parts.
 pub async fn serve(listener: TcpListener, parts: Parts, draining: CancellationToken) -> Result<(), Error> {
-    let (drain_timeout, tls) = (parts.config.drain_timeout, parts.tls.clone());
-    let grpc_web = parts.config.grpc_web.clone();
-    let service = web::around(layers::around(routes(&parts)?, tools(parts, draining.clone())?), &grpc_web);
+    let (config, tls) = (parts.config.clone(), parts.tls.clone());
+    let service = web::around(layers::around(routes(&parts)?, tools(parts, draining.clone())?), &config.grpc_web);
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     // Also when this future is dropped, nothing of it goes on.
     let _cut_at_the_end = cut.clone().drop_guard();
-    let http1 = grpc_web.enabled;
-    Connections { service, tls, tasks: tasks.clone(), draining, cut: cut.clone(), http1 }.accept(listener).await;
+    let connections = Connections {
+        service,
+        tls,
+        places: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
+        idle_timeout: config.idle_timeout,
+        tasks: tasks.clone(),
+        draining,
+        cut: cut.clone(),
+        http1: config.grpc_web.enabled,
+    };
+    connections.accept(listener).await;
     tasks.close();
+    let drain_timeout = config.drain_timeout;
     if timeout(drain_timeout, tasks.wait()).await.is_err() {
         tracing::warn!(?drain_timeout, left = tasks.len(), "cutting off what has not come to its end");
         cut.cancel();

@@ -209,7 +209,8 @@ impl Worker {
         loop {
             // The end of a mail belongs to the trace of the attempt, or else to that of the call that asked for it.
             let traceparent = trace::current().or_else(|| mail.traceparent.clone());
-            let cx = Context { principal: Principal::system("mail"), call_id: mail.id.to_string(), traceparent };
+            let call_id = mail.id.to_string();
+            let cx = Context { principal: Principal::system("mail"), call_id, traceparent, slot: None };
             let command = RecordDelivery {
                 team: invitation.team_id,
                 invitation: invitation.id,

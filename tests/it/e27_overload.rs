@@ -90,11 +90,11 @@ impl Scene {
             } else {
                 caller.list(&team).await.err()
             };
-            let called = Called { refused: refusal.is_some(), took: begun.elapsed() };
+            let outcome = Called { refused: refusal.is_some(), took: begun.elapsed() };
             if let Some(status) = refusal {
                 assert_says(&status, Code::ResourceExhausted, "OVERLOADED");
             }
-            called
+            outcome
         }
     }
 

@@ -2,17 +2,20 @@
 
 pub mod raw;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use roster_proto::v1::{self as wire, CreateUserRequest, ListEventsRequest, ListMembersRequest, RemoveMemberRequest};
+use roster_proto::v1::{
+    self as wire, CreateUserRequest, ListEventsRequest, ListMembersRequest, RemoveMemberRequest, WatchRequest,
+};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
 use crate::{
     both,
-    support::{Db, Outcome as _, Scene, TestServer, server::eventually, session::Session},
+    support::{Db, Outcome as _, Scene, TestServer, frames, server::eventually, session::Session},
     watch::large_events,
 };
 use raw::framed;
@@ -39,7 +42,88 @@ fn list(team: &str) -> Vec<u8> {
     framed(&ListMembersRequest { team_id: team.to_owned(), ..Default::default() })
 }
 
+/// A connection that has been let in: it is told the settings of the other side. `None` if it has not.
+async fn let_in(address: SocketAddr) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Whoever is not let in may notice it at once.
+    let _ = stream.write_all(&[frames::PREFACE, &frames::frame(frames::SETTINGS, 0, 0, &[])].concat()).await;
+    frames::try_read(&mut stream).await.is_ok().then_some(stream)
+}
+
+/// What the server says when it ends a connection that is let be.
+async fn farewell(stream: TcpStream) -> Option<u32> {
+    let (reader, _writer) = stream.into_split();
+    frames::end(reader).await.goaway
+}
+
+/// The error code of a connection that ends in order.
+const NO_ERROR: u32 = 0;
+
+#[tokio::test]
+async fn there_are_so_many_connections() {
+    let few = |config: &mut roster::config::Config| config.server.max_connections = 3;
+    let server = TestServer::with(Db::Sqlite, few).await;
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        places.push(let_in(server.address()).await.unwrap());
+    }
+    assert!(let_in(server.address()).await.is_none());
+    // Whoever goes makes room.
+    places.pop();
+    eventually("a place", async || let_in(server.address()).await).await;
+}
+
+#[tokio::test]
+async fn a_connection_without_calls_is_asked_to_go() {
+    let short = |config: &mut roster::config::Config| config.server.idle_timeout = Duration::from_millis(300);
+    let s = Scene::on(TestServer::with(Db::Sqlite, short).await).await;
+    // A stream is a call, however quiet it is.
+    let mut stream = s.service().events().watch(WatchRequest::default()).await.done();
+    stream.message().await.unwrap();
+    // Whoever was asked to go comes back, and notices nothing; and whoever does not listen has to go all the same.
+    let idle = s.service();
+    idle.list(&s.team).await.done();
+    assert_eq!(farewell(let_in(s.server.address()).await.unwrap()).await, Some(NO_ERROR));
+    idle.list(&s.team).await.done();
+    stream.message().await.unwrap();
+}
+
 both! {
+    async fn a_write_whose_caller_has_gone_takes_up_its_place(db: Db) {
+        let narrow = |config: &mut roster::config::Config| config.server.max_in_flight = 1;
+        let s = Scene::on(TestServer::with(db, narrow).await).await;
+        let held = Held::by(&s).await;
+        let gone = RemoveMemberRequest { team_id: s.team.clone(), user_id: "bob".to_owned(), ..Default::default() };
+        let headers = [("grpc-timeout", "200m"), ("roster-actor", "user:ada")];
+        let path = "/roster.v1.TeamService/RemoveMember";
+        raw::call(s.server.address(), path, &headers, framed(&gone)).await
+            .refused(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+        let ada = s.person("ada");
+        for _ in 0..8 {
+            ada.list(&s.team).await.refused(Code::ResourceExhausted, "OVERLOADED");
+        }
+        held.let_go().await;
+        eventually("its end", async || ada.list(&s.team).await.ok()).await;
+        assert_eq!(s.members().await, ["ada owner", "carol member"]);
+    }
+
+    async fn half_a_request_takes_up_no_place(db: Db) {
+        let narrow = |config: &mut roster::config::Config| config.server.max_in_flight = 1;
+        let s = Scene::on(TestServer::with(db, narrow).await).await;
+        let mut slow = let_in(s.server.address()).await.unwrap();
+        for stream in [1, 3, 5] {
+            let head = frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &frames::fields(LIST_MEMBERS));
+            let body = frames::frame(frames::DATA, 0, stream, &list(&s.team)[..3]);
+            slow.write_all(&[head, body].concat()).await.unwrap();
+        }
+        // What is sent after them is answered after they have been looked at.
+        slow.write_all(&frames::frame(frames::PING, 0, 0, &[7; 8])).await.unwrap();
+        frames::pong(&mut slow).await;
+        for _ in 0..8 {
+            s.person("ada").list(&s.team).await.done();
+        }
+    }
+
     async fn a_call_that_its_caller_gave_no_more_time_is_told_so(db: Db) {
         let s = Scene::new(db).await;
         let held = Held::by(&s).await;

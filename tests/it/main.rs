@@ -44,6 +44,8 @@ mod e20_hostile_jwts;
 mod e22_hostile_text;
 mod e23_mail_storm;
 mod e25_addresses;
+mod e26_abuse;
+mod e27_overload;
 mod e28_drain;
 mod e33_migrations;
 mod gateway;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod collector;
 pub mod database;
 pub mod envoy;
+pub mod frames;
 pub mod http;
 pub mod issuer;
 pub mod jwks;

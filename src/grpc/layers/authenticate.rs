@@ -92,7 +92,7 @@ fn introduce(request: &mut Request, call: &Call, principal: Principal) {
     call.authenticated(&principal);
     // What follows from the call follows from this server's part in its trace, where traces are made.
     let traceparent = trace::current().or_else(|| call.traceparent().map(str::to_owned));
-    request.extensions_mut().insert(Context { principal, call_id: call.id().to_owned(), traceparent });
+    request.extensions_mut().insert(Context { principal, call_id: call.id().to_owned(), traceparent, slot: None });
     // Nobody needs the secret from here on.
     request.headers_mut().remove(AUTHORIZATION);
 }

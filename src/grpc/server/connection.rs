@@ -5,9 +5,17 @@
 //! off a connection at the end of its age without having asked it to go; and it cannot end a connection whose other side
 //! does not play along (hyper #4170).
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -18,11 +26,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     pin, select,
+    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
-use tower::{Service, ServiceExt as _};
+use tower::{Service, ServiceExt as _, service_fn};
 
 use crate::callers::{Certificate, Tls};
 
@@ -45,6 +54,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const AGE: Duration = Duration::from_mins(30);
 /// How much longer it may take to go, before it is cut off.
 const GRACE: Duration = Duration::from_mins(5);
+/// How long a connection without calls that was asked to go may take to do so: not everybody listens.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// How long to pause after a connection could not be accepted, which mostly means that there are too many.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,6 +66,10 @@ pub(super) struct Connections<S> {
     pub(super) service: S,
     /// What they are secured with, if they are.
     pub(super) tls: Option<Tls>,
+    /// A permit for each connection there may be.
+    pub(super) places: Arc<Semaphore>,
+    /// After how long without a call a connection is asked to go; at the latest after twice that.
+    pub(super) idle_timeout: Duration,
     /// The connections and the calls on them.
     pub(super) tasks: TaskTracker,
     /// Canceled when all are asked to go.
@@ -75,9 +90,23 @@ where
     /// Accepts connections until all are asked to go. Then the address is free, though connections may be left.
     pub(super) async fn accept(self, listener: TcpListener) {
         let accepting = async {
+            let mut full = false;
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => drop(self.tasks.spawn(self.clone().serve(stream))),
+                    Ok((stream, peer)) => {
+                        let place = self.places.clone().try_acquire_owned().ok();
+                        if place.is_none() && !full {
+                            tracing::warn!(%peer, "connections are refused: there are as many as there may be");
+                        }
+                        full = place.is_none();
+                        if let Some(place) = place {
+                            let connection = self.clone().serve(stream);
+                            self.tasks.spawn(async move {
+                                connection.await;
+                                drop(place);
+                            });
+                        }
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
                         sleep(PAUSE).await;
@@ -134,13 +163,16 @@ where
     where
         C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { service, tls: _, tasks, draining, cut, http1 } = self;
-        let service = service.map_request(move |request: Request<Incoming>| {
+        let Self { service, idle_timeout, tasks, draining, cut, http1, .. } = self;
+        let calls = Arc::new(Calls::default());
+        let counted = calls.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (service, call) = (service.clone(), Call::of(&counted));
             let mut request = request.map(Body::new);
             if let Some(certificate) = &certificate {
                 request.extensions_mut().insert(certificate.clone());
             }
-            request
+            async move { Ok::<_, Infallible>(call.until_the_end_of(service.oneshot(request).await?)) }
         });
         let protocol = protocol(tasks, http1);
         let connection = protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
@@ -150,9 +182,13 @@ where
                 ended = connection.as_mut() => return ended,
                 () = draining.cancelled() => {}
                 () = sleep(AGE) => {}
+                () = calls.quiet(idle_timeout) => {}
             }
             connection.as_mut().graceful_shutdown();
-            connection.await
+            select! {
+                ended = connection.as_mut() => ended,
+                () = calls.quiet(GOODBYE) => Ok(()),
+            }
         };
         select! {
             ended = served => {
@@ -181,6 +217,57 @@ fn protocol(tasks: TaskTracker, http1: bool) -> Builder<Tracked> {
     // There a connection has one call at a time, and the time between two is that of a silent beginning.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE).max_buf_size(HEADERS.into());
     if http1 { builder } else { builder.http2_only() }
+}
+
+/// The calls of a connection.
+#[derive(Debug, Default)]
+struct Calls {
+    /// How many there ever were.
+    begun: AtomicU64,
+    /// How many are not over, their answers included.
+    open: AtomicUsize,
+}
+
+impl Calls {
+    /// Waits until there was no call for so long, and returns at the latest when there was none for twice as long: to look
+    /// now and then costs calls nothing.
+    async fn quiet(&self, time: Duration) {
+        loop {
+            let before = self.begun.load(Ordering::Relaxed);
+            sleep(time).await;
+            if self.open.load(Ordering::Relaxed) == 0 && self.begun.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+/// A call that is not over.
+#[derive(Debug)]
+struct Call(Arc<Calls>);
+
+impl Call {
+    fn of(calls: &Arc<Calls>) -> Self {
+        calls.open.fetch_add(1, Ordering::Relaxed);
+        calls.begun.fetch_add(1, Ordering::Relaxed);
+        Self(calls.clone())
+    }
+
+    /// The same response; the call is over when its body is, or is dropped.
+    fn until_the_end_of(self, response: Response<Body>) -> Response<Body> {
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _open = &self;
+                frame
+            }))
+        })
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Runs calls as tasks that the end of the server waits for.

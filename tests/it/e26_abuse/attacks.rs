@@ -136,7 +136,7 @@ async fn header_bomb(address: SocketAddr, _: String) -> Option<Ended> {
     // With incremental indexing (RFC 7541, 6.2.1): it becomes the entry 62.
     bomb.extend([0x40, 1, b'x', 0x7f, 0xa1, 0x1e]);
     bomb.extend([b'y'; 4000]);
-    bomb.extend([0x80 | 62; 10_000]);
+    bomb.extend([0b1011_1110; 10_000]);
     flood(connect(address).await, MOST / 100, |number| frame(HEADERS, END_HEADERS | END_STREAM, stream(number), &bomb))
         .await
 }

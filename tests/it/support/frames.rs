@@ -25,7 +25,7 @@ pub const END_HEADERS: u8 = 4;
 
 /// The error code CANCEL.
 pub const CANCEL: u32 = 8;
-/// The error code ENHANCE_YOUR_CALM.
+/// The error code `ENHANCE_YOUR_CALM`.
 pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// For how long a test waits for the server to do something before it fails.

@@ -94,3 +94,15 @@ pub fn torture() -> bool {
 pub fn count(quick: usize, full: usize) -> usize {
     if torture() { full } else { quick }
 }
+
+/// Lets this process have so many files and connections open.
+pub fn allow_open_files(count: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(u64::MAX);
+    assert!(allowed >= count, "{count} files have to be open at a time, and `ulimit -Hn` allows {allowed}");
+    if limit.current.is_some_and(|current| current < count) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(count), ..limit }).unwrap();
+    }
+}
