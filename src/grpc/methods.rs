@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
+use prost_types::{MethodOptions, method_options::IdempotencyLevel};
 
 /// What a call of an RPC needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(super) struct Method {
     pub(super) name: Arc<str>,
     /// What a call of it needs.
     pub(super) access: Access,
+    /// Whether it may change something: whatever does not declare `NO_SIDE_EFFECTS` may.
+    pub(super) writes: bool,
 }
 
 /// All RPCs by their paths. What is not here is not served.
@@ -67,7 +70,9 @@ impl Methods {
 
 fn insert(table: &mut HashMap<String, Arc<Method>>, method: &MethodDescriptor, access: Access) {
     let name: Arc<str> = format!("{}/{}", method.parent_service().full_name(), method.name()).into();
-    table.insert(format!("/{name}"), Arc::new(Method { name, access }));
+    let level = method.method_descriptor_proto().options.as_ref().map(MethodOptions::idempotency_level);
+    let writes = level != Some(IdempotencyLevel::NoSideEffects);
+    table.insert(format!("/{name}"), Arc::new(Method { name, access, writes }));
 }
 
 /// The full names of the API's services.
@@ -90,6 +95,19 @@ mod tests {
         for method in own {
             let Access::Permission(name) = &method.access else { panic!("{method:?}") };
             assert!(permission::ALL.iter().any(|(known, _)| known == name), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_side_effects_writes() {
+        let methods = Methods::read().unwrap();
+        for (path, writes) in [
+            ("/roster.v1.TeamService/UpdateTeam", true),
+            ("/roster.v1.TeamService/ListMembers", false),
+            ("/roster.v1.AccessService/CheckAccess", false),
+            ("/roster.v1.EventService/Watch", false),
+        ] {
+            assert_eq!(methods.find(path).unwrap().writes, writes, "{path}");
         }
     }
 

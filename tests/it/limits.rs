@@ -107,6 +107,25 @@ both! {
         assert_eq!(s.members().await, ["ada owner", "carol member"]);
     }
 
+    async fn writes_leave_places_for_reads(db: Db) {
+        let narrow = |config: &mut roster::config::Config| config.server.max_in_flight = 4;
+        let s = Scene::on(TestServer::with(db, narrow).await).await;
+        let held = Held::by(&s).await;
+        let ada = s.person("ada");
+        let mut calls: FuturesUnordered<_> = (0..8).map(|_| ada.remove(&s.team, "bob")).collect();
+        // Two of them are in, and wait for the team.
+        for _ in 0..6 {
+            calls.next().await.unwrap().refused(Code::ResourceExhausted, "OVERLOADED");
+        }
+        for _ in 0..8 {
+            ada.list(&s.team).await.done();
+        }
+        ada.remove(&s.team, "carol").await.refused(Code::ResourceExhausted, "OVERLOADED");
+        held.let_go().await;
+        while calls.next().await.is_some() {}
+        assert_eq!(s.members().await, ["ada owner", "carol member"]);
+    }
+
     async fn half_a_request_takes_up_no_place(db: Db) {
         let narrow = |config: &mut roster::config::Config| config.server.max_in_flight = 1;
         let s = Scene::on(TestServer::with(db, narrow).await).await;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Answer, Call, Request, Rest, Step, refuse};
 use crate::{
@@ -13,13 +13,33 @@ use crate::{
 
 /// See the module. Health and reflection pass in any case: that a server is busy is no reason to take it for dead.
 #[derive(Debug, Clone)]
-pub(super) struct Shed(Arc<Semaphore>);
+pub(super) struct Shed {
+    calls: Arc<Semaphore>,
+    /// The places among these that writes may take. They wait for each other, and would come to hold all of them.
+    writes: Arc<Semaphore>,
+}
 
 impl Shed {
-    /// Lets this many calls in at a time.
+    /// Lets this many calls in at a time, and of writes half as many.
     pub(super) fn new(max_in_flight: usize) -> Self {
-        Self(Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS))))
+        let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { calls: places(max_in_flight), writes: places(max_in_flight / 2) }
     }
+
+    /// The place of a call, if there is one.
+    fn place(&self, call: &Call) -> Option<Place> {
+        let of_writes = match call.method() {
+            Some(method) if !method.writes => None,
+            _ => Some(self.writes.clone().try_acquire_owned().ok()?),
+        };
+        Some(Place { _of_calls: self.calls.clone().try_acquire_owned().ok()?, _of_writes: of_writes })
+    }
+}
+
+/// The place of a call that was let in, free again when this is dropped.
+struct Place {
+    _of_calls: OwnedSemaphorePermit,
+    _of_writes: Option<OwnedSemaphorePermit>,
 }
 
 impl Step for Shed {
@@ -28,10 +48,10 @@ impl Step for Shed {
         if call.is_open() {
             return Box::pin(next(request));
         }
-        let Ok(slot) = self.0.clone().try_acquire_owned() else { return refuse(EdgeError::Overloaded, &call) };
-        // Work that outlives its call keeps the slot: or else whoever resets calls as fast as they are made could have any
+        let Some(place) = self.place(&call) else { return refuse(EdgeError::Overloaded, &call) };
+        // Work that outlives its call keeps its place: or else whoever resets calls as fast as they are made could have any
         // number of writes done at a time.
-        let slot: Slot = Arc::new(slot);
+        let slot: Slot = Arc::new(place);
         if let Some(cx) = request.extensions_mut().get_mut::<Context>() {
             cx.slot = Some(slot.clone());
         }
