@@ -1,12 +1,6 @@
 //! Connections: how each dialect is opened and what every session is set to.
 
-use std::{
-    fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -260,28 +254,21 @@ pub async fn copy(url: &str, into: &Path) -> Result<()> {
     if into.exists() {
         return Err(refuse(std::io::ErrorKind::AlreadyExists.into()));
     }
-    let mut part = into.as_os_str().to_owned();
-    part.push(".part");
-    let part = Path::new(&part);
-    // It holds what the database holds: nobody else reads it, from its first byte on.
-    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part).map_err(refuse)?;
+    let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // It holds what the database holds: nobody else may read it. What is half done goes with it.
+    let part = tempfile::Builder::new().prefix(".roster-copy-").tempfile_in(folder).map_err(refuse)?;
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|session| session.read_only(true).busy_timeout(Duration::from_secs(5)));
     let session = connect(options).await?;
-    let sql = "VACUUM INTO ?";
-    let path = part.to_string_lossy();
-    let copied =
-        session.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [path.as_ref().into()])).await;
+    let path = part.path().to_string_lossy();
+    let copying = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [path.as_ref().into()]);
+    let copied = session.execute_raw(copying).await;
     session.close().await?;
-    if let Err(why) = copied {
-        // What is half done is of no use, and whether it can be removed changes nothing.
-        let _ = std::fs::remove_file(part);
-        return Err(why.into());
-    }
-    made.sync_all().map_err(refuse)?;
-    std::fs::rename(part, into).map_err(refuse)?;
-    let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    copied?;
+    part.as_file().sync_all().map_err(refuse)?;
+    // A file that has come to be there meanwhile is left alone.
+    part.persist_noclobber(into).map_err(|failure| refuse(failure.error))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(refuse)
 }
 

@@ -43,9 +43,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // How long calls take on a machine that is busy with other tests is not what is looked for.
-        let patient = [("ROSTER_SERVER__MAX_DEADLINE", "60s")];
-        let served = Served::start(folder.path(), if parts::torture() { &[] } else { &patient }).await;
+        let served = Served::start(folder.path(), parts::patience()).await;
         let service = served.caller();
         create_user(&service, "ada").await;
         let team = create_team(&service, "Acme", "ada").await;

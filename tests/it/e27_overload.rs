@@ -30,10 +30,6 @@ use crate::{
 
 /// Connections for calls: each takes a hundred at a time, so that none waits in a client.
 const CONNECTIONS: usize = 32;
-/// Teams that are written to.
-const TEAMS: usize = 64;
-/// Members of each.
-const MEMBERS: usize = 60;
 /// How many call at a time when the peak is looked for.
 const AT_ONCE: usize = 32;
 /// How much more than the peak is asked for.
@@ -57,20 +53,18 @@ impl Scene {
         let variables = [
             ("ROSTER_DATABASE__URL", test.url.as_str()),
             ("ROSTER_TELEMETRY__LOG_FILTER", "warn"),
-            // How long calls take on a machine that is busy with other tests is not what is looked for.
-            ("ROSTER_DATABASE__ACQUIRE_TIMEOUT", if parts::torture() { "3s" } else { "30s" }),
-            ("ROSTER_SERVER__MAX_DEADLINE", if parts::torture() { "10s" } else { "60s" }),
             crate::e33_migrations::LINK_KEYS,
         ];
-        let served = Served::start(test.folder.path(), &variables).await;
+        let served = Served::start(test.folder.path(), &[&variables, parts::patience()].concat()).await;
         let service = served.caller();
-        for number in 0..MEMBERS {
+        let (count, members) = (parts::count(8, 64), parts::count(20, 60));
+        for number in 0..members {
             create_user(&service, &format!("user-{number}")).await;
         }
         let mut teams = Vec::new();
-        for number in 0..TEAMS {
+        for number in 0..count {
             let team = create_team(&service, &format!("Team {number}"), "user-0").await;
-            let added = (1..MEMBERS).map(|number| {
+            let added = (1..members).map(|number| {
                 let (service, team) = (service.clone(), team.clone());
                 async move { drop(service.add(&team, &format!("user-{number}"), &["member"]).await.done()) }
             });
@@ -83,7 +77,8 @@ impl Scene {
 
     /// One call, every fourth of which writes. Whatever is refused is refused for the one reason.
     fn call(&self, number: usize) -> impl Future<Output = Called> + Send + 'static {
-        let (caller, team) = (self.callers[number % CONNECTIONS].clone(), self.teams[number * 7 % TEAMS].clone());
+        let (caller, team) =
+            (self.callers[number % CONNECTIONS].clone(), self.teams[number * 7 % self.teams.len()].clone());
         async move {
             let begun = Instant::now();
             let refusal = if number.is_multiple_of(4) {

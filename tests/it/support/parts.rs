@@ -95,6 +95,12 @@ pub fn count(quick: usize, full: usize) -> usize {
     if torture() { full } else { quick }
 }
 
+/// What has the program wait for as long as it takes, but at full length: on a machine that is busy with other tests, how
+/// long calls take is not what is looked for.
+pub fn patience() -> &'static [(&'static str, &'static str)] {
+    if torture() { &[] } else { &[("ROSTER_DATABASE__ACQUIRE_TIMEOUT", "2m"), ("ROSTER_SERVER__MAX_DEADLINE", "2m")] }
+}
+
 /// Lets this process have so many files and connections open.
 pub fn allow_open_files(count: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
