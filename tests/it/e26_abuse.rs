@@ -138,7 +138,7 @@ fn keep_attacking(attack: &'static Attack, scene: &Scene, stop: Arc<AtomicBool>)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e26_attackers_are_shown_out_and_callers_are_served() {
     let scene = Scene::new().await;
-    let calls = parts::count(60, 2000);
+    let calls = parts::count(32, 2000);
     println!("in peace: {}", scene.calls(calls).await);
     for attack in ATTACKS {
         let stop = Arc::new(AtomicBool::new(false));
@@ -171,7 +171,7 @@ async fn e26_idle_connections_are_in_nobodys_way() {
     let count = parts::count(400, 5000);
     parts::allow_open_files(count as u64 + 500);
     let scene = Scene::new().await;
-    println!("in peace: {}", scene.calls(parts::count(60, 2000)).await);
+    println!("in peace: {}", scene.calls(parts::count(32, 2000)).await);
     let mut idle = Vec::new();
     for number in 0..count {
         idle.push(match number % 4 {
@@ -191,7 +191,7 @@ async fn e26_idle_connections_are_in_nobodys_way() {
             }
         });
     }
-    let during = scene.calls(parts::count(60, 2000)).await;
+    let during = scene.calls(parts::count(32, 2000)).await;
     println!("{count} idle connections: {during}; at most {} MiB", scene.peak_memory());
     scene.assert_well();
     // Who has not begun to speak is shown out.
