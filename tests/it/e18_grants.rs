@@ -144,9 +144,9 @@ both! {
         let mut walk = Walk::new(db).await;
         let extent = match (db, parts::torture()) {
             (Db::Sqlite, false) => Extent { length: 2, most: 2 },
-            (Db::Sqlite, true) => Extent { length: 4, most: 400 },
+            (Db::Sqlite, true) => Extent { length: 4, most: 24 },
             (Db::Postgres, false) => Extent { length: 2, most: 1 },
-            (Db::Postgres, true) => Extent { length: 4, most: 50 },
+            (Db::Postgres, true) => Extent { length: 4, most: 6 },
         };
         walk.all(&extent).await;
         let Tried { took_effect, refused } = &walk.tried;
