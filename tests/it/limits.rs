@@ -75,7 +75,7 @@ async fn there_are_so_many_connections() {
 
 #[tokio::test]
 async fn a_connection_without_calls_is_asked_to_go() {
-    let short = |config: &mut roster::config::Config| config.server.idle_timeout = Duration::from_millis(300);
+    let short = |config: &mut roster::config::Config| config.server.idle_timeout = Duration::from_secs(1);
     let s = Scene::on(TestServer::with(Db::Sqlite, short).await).await;
     // A stream is a call, however quiet it is.
     let mut stream = s.service().events().watch(WatchRequest::default()).await.done();
