@@ -93,7 +93,7 @@ impl Worker {
                 Ok(mails) => sending.extend(mails.into_iter().map(|mail| self.send(mail))),
                 Err(error) => tracing::warn!(%error, "mails cannot be taken; trying again"),
             }
-            let full = sending.len() == CONCURRENCY;
+            let full = sending.len() >= CONCURRENCY;
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(()) = sending.next() => {}
@@ -109,7 +109,7 @@ impl Worker {
     /// Takes as many mails as there is room for, while those that are being sent go on. They must: one of them may hold the
     /// connection that the taking waits for, and SQLite has but one to write with.
     async fn take_beside(&self, sending: &mut FuturesUnordered<impl Future<Output = ()>>) -> Result<Vec<Mail>> {
-        let taking = self.take(CONCURRENCY - sending.len());
+        let taking = self.take(CONCURRENCY.saturating_sub(sending.len()));
         tokio::pin!(taking);
         loop {
             tokio::select! {

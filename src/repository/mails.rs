@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType, OnConflict},
 };
 use uuid::Uuid;
@@ -100,17 +100,26 @@ pub async fn take_due(
     limit: u64,
 ) -> Result<Vec<Mail>> {
     let tx = database.begin().await?;
-    let due = Entity::find()
+    // In a statement of its own: as a part of the update, PostgreSQL may run it several times, and each time it passes over
+    // what is updated already and finds others, so that there would be more than so many.
+    let due: Vec<Uuid> = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::NextAttemptTime.lte(now))
         .order_by_asc(Column::NextAttemptTime)
         .limit(limit)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    if due.is_empty() {
+        tx.rollback().await?;
+        return Ok(Vec::new());
+    }
     let taken = Entity::update_many()
         .col_expr(Column::NextAttemptTime, Expr::value(lease_end))
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-        .filter(Column::Id.in_subquery(due.into_query()))
+        .filter(Column::Id.is_in(due))
         .exec_with_returning(tx.connection())
         .await?;
     tx.commit().await?;

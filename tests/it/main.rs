@@ -57,6 +57,7 @@ mod invitation_limits;
 mod invitations;
 mod jwks;
 mod limits;
+mod mail_queue;
 mod members;
 mod nats;
 mod nats_cluster;
