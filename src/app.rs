@@ -227,6 +227,7 @@ impl App {
             health: health.clone(),
             metrics,
             routes: grpc::routes(events),
+            max_writes: config.max_writes(),
             config: config.server.clone(),
         };
         // The schema has been looked at, so the database answers: no first call is turned away.

@@ -132,6 +132,17 @@ impl Config {
         toml::to_string(&table)
     }
 
+    /// How many of the [`Server::max_in_flight`] calls may be writes, at least one. They wait for each other while reads do
+    /// not, and would come to hold every place: so they take half of them at most. `SQLite` has one writer, and so many
+    /// may wait for it as for any one connection.
+    #[must_use]
+    pub fn max_writes(&self) -> usize {
+        let Self { server: Server { max_in_flight, .. }, database: Database { max_connections, url, .. }, .. } = self;
+        let connections = usize::try_from(*max_connections).unwrap_or(usize::MAX);
+        let queues = if url.is_postgres() { 2 } else { connections.max(2) };
+        (max_in_flight / queues).max(1)
+    }
+
     fn check(&self, problems: &mut Problems) {
         self.server.check(problems);
         self.database.check(problems);

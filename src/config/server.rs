@@ -27,8 +27,9 @@ pub struct Server {
     #[serde(with = "HumanTime")]
     pub idle_timeout: Duration,
     /// Calls served at once over all connections, at least 1; more are refused at once with `RESOURCE_EXHAUSTED`. Health
-    /// checks do not count, nor streams once they are open. Writes take half of the places at most. Keep it at about 16 for each of `database.max_connections`,
-    /// so that whoever is let in waits for the database for a moment only.
+    /// checks do not count, nor streams once they are open. Writes take half of the places at most, and on SQLite, which
+    /// has one writer, as many as there are for one connection. Keep it at about 16 for each of
+    /// `database.max_connections`, so that whoever is let in waits for the database for a moment only.
     pub max_in_flight: usize,
     /// The longest a call may take, whatever deadline its caller set. Streams have none.
     #[serde(with = "HumanTime")]

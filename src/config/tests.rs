@@ -72,6 +72,20 @@ fn variables_win_over_the_file_key_by_key() {
 }
 
 #[test]
+fn writes_take_as_many_places_as_can_be_served() {
+    let max_writes = |max_in_flight, max_connections, url| {
+        let mut config = Config::default();
+        config.server.max_in_flight = max_in_flight;
+        (config.database.max_connections, config.database.url) = (max_connections, url);
+        config.max_writes()
+    };
+    let (sqlite, postgres) = (Config::default().database.url, "postgres://db/roster".parse::<DatabaseUrl>().unwrap());
+    assert_eq!(Config::default().max_writes(), 16);
+    assert_eq!((max_writes(160, 10, postgres.clone()), max_writes(1, 10, postgres)), (80, 1));
+    assert_eq!((max_writes(160, 1, sqlite.clone()), max_writes(4, 10, sqlite)), (80, 1));
+}
+
+#[test]
 fn a_variable_can_hold_a_list() {
     let tokens = format!("[{{ name = \"billing\", sha256 = \"{DIGEST}\", scopes = [\"roster.*\"] }}]");
     let config = load("auth.mode = \"credentials\"", &[("ROSTER_AUTH__TOKENS", &tokens)]).unwrap();

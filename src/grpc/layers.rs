@@ -63,6 +63,8 @@ pub(super) struct Tools {
     pub(super) max_deadline: Duration,
     /// How many calls may be in flight.
     pub(super) max_in_flight: usize,
+    /// How many of these may be writes.
+    pub(super) max_writes: usize,
     /// Canceled when open streams have to end.
     pub(super) draining: CancellationToken,
 }
@@ -96,7 +98,7 @@ pub(super) fn around(
         // who sends half of a request, or trickles it in, takes no place either.
         .layer_fn(Receive)
         // Next to the services: before any work is spent on a call, and after all that it has to be waited for.
-        .layer(Around(Shed::new(tools.max_in_flight)))
+        .layer(Around(Shed::new(tools.max_in_flight, tools.max_writes)))
         // Innermost, since only what comes out of the services and of the library that serves them can lack a reason.
         .layer(Around(Explain))
         .service(routes.prepare())

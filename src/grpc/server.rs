@@ -48,6 +48,8 @@ pub enum Error {
 pub struct Parts {
     /// Its limits, and whether it offers reflection.
     pub config: config::Server,
+    /// How many of the calls that it limits may be writes.
+    pub max_writes: usize,
     /// What connections are secured with, if they are.
     pub tls: Option<Tls>,
     /// Who may call.
@@ -137,6 +139,7 @@ fn tools(parts: Parts, draining: CancellationToken) -> Result<Tools, Error> {
         metrics: parts.metrics,
         max_deadline: parts.config.max_deadline,
         max_in_flight: parts.config.max_in_flight,
+        max_writes: parts.max_writes,
         draining,
     })
 }

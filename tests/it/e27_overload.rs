@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -42,10 +42,57 @@ struct Scene {
     teams: Vec<String>,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Mix {
+    Reads,
+    Writes,
+    /// Every fourth call writes.
+    Both,
+}
+
+impl Mix {
+    fn writes(self, number: usize) -> bool {
+        match self {
+            Self::Reads => false,
+            Self::Writes => true,
+            Self::Both => number.is_multiple_of(4),
+        }
+    }
+}
+
 /// What came of a call, and after how long.
 struct Called {
+    write: bool,
     refused: bool,
     took: Duration,
+}
+
+/// How many calls a second were answered.
+#[derive(Clone, Copy)]
+struct Rates {
+    reads: f64,
+    writes: f64,
+}
+
+impl Rates {
+    fn of(called: &[Called], time: Duration) -> Self {
+        let rate = |write| {
+            let answered = called.iter().filter(|called| !called.refused && called.write == write).count();
+            f64::from(u32::try_from(answered).unwrap()) / time.as_secs_f64()
+        };
+        Self { reads: rate(false), writes: rate(true) }
+    }
+
+    fn calls(self) -> f64 {
+        self.reads + self.writes
+    }
+
+    /// How much work that was, where `most` of either kind are answered if there are no others: reads and writes do not
+    /// cost the same.
+    fn work(self, most: Self) -> f64 {
+        self.reads / most.reads + self.writes / most.writes
+    }
 }
 
 impl Scene {
@@ -75,18 +122,19 @@ impl Scene {
         Self { served, callers, teams }
     }
 
-    /// One call, every fourth of which writes. Whatever is refused is refused for the one reason.
-    fn call(&self, number: usize) -> impl Future<Output = Called> + Send + 'static {
+    /// One call. Whatever is refused is refused for the one reason.
+    fn call(&self, mix: Mix, number: usize) -> impl Future<Output = Called> + Send + 'static {
         let (caller, team) =
             (self.callers[number % CONNECTIONS].clone(), self.teams[number * 7 % self.teams.len()].clone());
         async move {
             let begun = Instant::now();
-            let refusal = if number.is_multiple_of(4) {
+            let write = mix.writes(number);
+            let refusal = if write {
                 Write::touch_team("", &team, &number.to_string()).send(&caller).await.err()
             } else {
                 caller.list(&team).await.err()
             };
-            let outcome = Called { refused: refusal.is_some(), took: begun.elapsed() };
+            let outcome = Called { write, refused: refusal.is_some(), took: begun.elapsed() };
             if let Some(status) = refusal {
                 assert_says(&status, Code::ResourceExhausted, "OVERLOADED");
             }
@@ -95,21 +143,18 @@ impl Scene {
     }
 
     /// How many calls a second are answered at most, tried for so long.
-    async fn peak(&self, time: Duration) -> f64 {
+    async fn peak(&self, mix: Mix, time: Duration) -> Rates {
         let begun = Instant::now();
-        let next = Arc::new(AtomicUsize::new(0));
-        let mut answered = 0_u32;
-        let mut calling = JoinSet::new();
-        for _ in 0..AT_ONCE {
-            calling.spawn(self.call(next.fetch_add(1, Ordering::Relaxed)));
-        }
+        let mut calls = (0..).map(|number| self.call(mix, number));
+        let mut calling: JoinSet<Called> = calls.by_ref().take(AT_ONCE).collect();
+        let mut all = Vec::new();
         while let Some(called) = calling.join_next().await {
-            answered += u32::from(!called.unwrap().refused);
+            all.push(called.unwrap());
             if begun.elapsed() < time {
-                calling.spawn(self.call(next.fetch_add(1, Ordering::Relaxed)));
+                calling.extend(calls.next());
             }
         }
-        f64::from(answered) / begun.elapsed().as_secs_f64()
+        Rates::of(&all, begun.elapsed())
     }
 
     /// Makes so many calls a second for so long, whatever becomes of them. Gives how long that took in the end, and all
@@ -126,7 +171,7 @@ impl Scene {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of calls")]
             let due = (begun.elapsed().as_secs_f64() * rate) as usize;
             while made < due {
-                let (call, sender) = (self.call(made), sender.clone());
+                let (call, sender) = (self.call(Mix::Both, made), sender.clone());
                 calling.spawn(async move { sender.send(call.await).unwrap() });
                 made += 1;
             }
@@ -157,8 +202,12 @@ both! {
         let scene = Scene::new(&test).await;
         let seconds = |quick, full| Duration::from_secs(parts::count(quick, full) as u64);
         // The first calls warm it up.
-        scene.peak(Duration::from_secs(1)).await;
-        let peak = scene.peak(seconds(3, 20)).await;
+        scene.peak(Mix::Both, Duration::from_secs(1)).await;
+        let most = Rates {
+            reads: scene.peak(Mix::Reads, seconds(1, 20)).await.reads,
+            writes: scene.peak(Mix::Writes, seconds(1, 20)).await.writes,
+        };
+        let peak = scene.peak(Mix::Both, seconds(3, 20)).await;
 
         let over = Arc::new(AtomicBool::new(false));
         let mut health = HealthClient::new(scene.served.channel());
@@ -174,26 +223,37 @@ both! {
             }
             asked
         });
-        let (took, called) = scene.offer(peak * OVERLOAD, seconds(4, 60)).await;
+        let (took, called) = scene.offer(peak.calls() * OVERLOAD, seconds(4, 60)).await;
         over.store(true, Ordering::Relaxed);
         let asked: usize = watch.join_all().await.into_iter().sum();
 
-        let (refused, answered): (Vec<_>, Vec<_>) = called.into_iter().partition(|called| called.refused);
-        let goodput = f64::from(u32::try_from(answered.len()).unwrap()) / took.as_secs_f64();
-        let [mut refused, mut answered] = [refused, answered].map(|all| all.iter().map(|one| one.took).collect::<Vec<_>>());
+        let answered = Rates::of(&called, took);
+        let times = |refused| {
+            let all = called.iter().filter(|called| called.refused == refused);
+            all.map(|called| called.took).collect::<Vec<_>>()
+        };
+        let [mut yes, mut no] = [false, true].map(times);
         println!(
-            "{db:?}: a peak of {peak:.0} calls a second; of {:.1} times as many, {:.0} % of the peak were answered, half \
-             within {:.0?} and 99 % within {:.0?}; {} were refused, half within {:.1?} and 99 % within {:.1?}; healthy {asked} \
-             times of {asked}",
-            f64::from(u32::try_from(answered.len() + refused.len()).unwrap()) / took.as_secs_f64() / peak,
-            100.0 * goodput / peak,
-            within(&mut answered, 500),
-            within(&mut answered, 990),
-            refused.len(),
-            within(&mut refused, 500),
-            within(&mut refused, 990),
+            "{db:?}: at most {:.0} reads or {:.0} writes a second; at the peak {:.0} and {:.0}; of {:.1} times as many \
+             calls, {:.0} and {:.0}, which is {:.0} % of the calls and {:.0} % of the work at the peak; answered, half within \
+             {:.0?} and 99 % within {:.0?}; {} refused, half within {:.1?} and 99 % within {:.1?}; healthy {asked} times of \
+             {asked}",
+            most.reads,
+            most.writes,
+            peak.reads,
+            peak.writes,
+            f64::from(u32::try_from(called.len()).unwrap()) / took.as_secs_f64() / peak.calls(),
+            answered.reads,
+            answered.writes,
+            100.0 * answered.calls() / peak.calls(),
+            100.0 * answered.work(most) / peak.work(most),
+            within(&mut yes, 500),
+            within(&mut yes, 990),
+            no.len(),
+            within(&mut no, 500),
+            within(&mut no, 990),
         );
-        assert!(!answered.is_empty() && !refused.is_empty());
+        assert!(answered.reads > 0.0 && answered.writes > 0.0 && !no.is_empty());
         // It is over when it is over.
         let service = scene.served.caller();
         for team in &scene.teams {

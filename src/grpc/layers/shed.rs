@@ -15,15 +15,15 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Shed {
     calls: Arc<Semaphore>,
-    /// The places among these that writes may take. They wait for each other, and would come to hold all of them.
+    /// The places among these that writes may take.
     writes: Arc<Semaphore>,
 }
 
 impl Shed {
-    /// Lets this many calls in at a time, and of writes half as many.
-    pub(super) fn new(max_in_flight: usize) -> Self {
-        let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { calls: places(max_in_flight), writes: places(max_in_flight / 2) }
+    /// Lets this many calls in at a time, and among them this many writes.
+    pub(super) fn new(max_in_flight: usize, max_writes: usize) -> Self {
+        let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self { calls: places(max_in_flight), writes: places(max_writes) }
     }
 
     /// The place of a call, if there is one.

@@ -68,6 +68,7 @@ impl Fixture {
         let (env, tasks) = (Env::system(), TaskTracker::new());
         let started = Callers::start(&auth, &config.tls, &env, &tasks, &CancellationToken::new()).unwrap();
         let parts = Parts {
+            max_writes: config.max_in_flight,
             config,
             tls: started.tls,
             authenticator: match auth.mode {
