@@ -175,7 +175,7 @@ impl App {
         // Writes outlive the calls that asked for them; what works in the background outlives the writes.
         let (writes, background) = (TaskTracker::new(), TaskTracker::new());
         let stop_background = CancellationToken::new();
-        let started = Callers::start(&config.auth, &config.server.tls, &env, &background, &stop_background)?;
+        let started = Callers::start(&config.auth, &config.server, &env, &background, &stop_background)?;
         let limits = Arc::new(invitation_limits(&config.limits));
         let metrics = measure(&meters, &health, &database);
         let store = Store::new(database.clone(), env.clone(), roles.clone(), limits, writes.clone(), metrics.clone());

@@ -102,14 +102,14 @@ impl Callers {
     /// With every file that cannot be used.
     pub fn start(
         auth: &config::Auth,
-        tls: &config::Tls,
+        server: &config::Server,
         env: &Env,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Started, Unusable> {
         let mut files = Files::default();
         let services = services::read(auth, &mut files);
-        let tls = tls::read(tls, &mut files);
+        let tls = tls::read(server, &mut files);
         let jwt = jwt::Tokens::read(&auth.jwt, env, tasks, &mut files);
         let known = files.all_or_nothing((services, tls, jwt));
         let ((services, tls, jwt), files) = known?;
@@ -127,10 +127,10 @@ impl Callers {
     ///
     /// # Errors
     /// As there.
-    pub fn check(auth: &config::Auth, tls: &config::Tls, env: &Env) -> Result<(), Unusable> {
+    pub fn check(auth: &config::Auth, server: &config::Server, env: &Env) -> Result<(), Unusable> {
         let mut files = Files::default();
         let services = services::read(auth, &mut files);
-        let tls = tls::read(tls, &mut files);
+        let tls = tls::read(server, &mut files);
         let jwt = jwt::Tokens::read(&auth.jwt, env, &TaskTracker::new(), &mut files);
         files.all_or_nothing((services, tls, jwt)).map(drop)
     }

@@ -38,7 +38,7 @@ pub async fn check(config: &Config, reach: Reach) -> Problems {
         found.push(("database.url", database(config).await));
     }
     let problems = found.into_iter().filter_map(|(key, found)| Some(Problem::new(key, found.err()?)));
-    let callers = Callers::check(&config.auth, &config.server.tls, &Env::system()).err();
+    let callers = Callers::check(&config.auth, &config.server, &Env::system()).err();
     let credentials = callers.iter().flat_map(Unusable::problems).map(|(key, why)| Problem::new(key, why));
     problems.chain(credentials).collect()
 }

@@ -16,8 +16,9 @@ use webpki::EndEntityCert;
 use super::files::{Cause, Files, Live};
 use crate::config::{self, San};
 
-/// The protocol that is spoken over it (RFC 7301).
+/// The names by which client and server agree on what is spoken over it (RFC 7301).
 const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// What connections are secured with. The certificate is replaced under way: each connection has the one that is the latest
 /// when it begins.
@@ -53,17 +54,21 @@ impl Certificate {
 }
 
 /// TLS, if there is a certificate. `None` if its files cannot be used.
-pub(super) fn read(config: &config::Tls, files: &mut Files) -> Option<Option<Tls>> {
-    let (Some(certificate), Some(key)) = (&config.certificate_file, &config.key_file) else { return Some(None) };
-    let live = match &config.client_ca_file {
-        None => files.read("server.tls", [certificate, key], |[certificate, key]| server(certificate, key, None)),
-        Some(ca) => files
-            .read("server.tls", [certificate, key, ca], |[certificate, key, ca]| server(certificate, key, Some(ca))),
+pub(super) fn read(config: &config::Server, files: &mut Files) -> Option<Option<Tls>> {
+    let config::Tls { certificate_file, key_file, client_ca_file } = &config.tls;
+    let (Some(certificate), Some(key)) = (certificate_file, key_file) else { return Some(None) };
+    let http1 = config.grpc_web.enabled;
+    let live = match client_ca_file {
+        None => files
+            .read("server.tls", [certificate, key], move |[certificate, key]| server(certificate, key, None, http1)),
+        Some(ca) => files.read("server.tls", [certificate, key, ca], move |[certificate, key, ca]| {
+            server(certificate, key, Some(ca), http1)
+        }),
     };
     live.map(|live| Some(Tls(live)))
 }
 
-fn server(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Arc<ServerConfig>, Cause> {
+fn server(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>, http1: bool) -> Result<Arc<ServerConfig>, Cause> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let builder = match client_ca {
@@ -81,7 +86,8 @@ fn server(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Ar
     };
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "there is no private key in PEM")?;
     let mut config = builder.with_single_cert(certificates(certificate)?, key)?;
-    config.alpn_protocols = vec![HTTP2.to_vec()];
+    let spoken: &[_] = if http1 { &[HTTP2, HTTP1] } else { &[HTTP2] };
+    config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
     // A session that is taken up again would go by what was checked when it began. Connections live for long, so little
     // is gained by it.
     config.session_storage = Arc::new(NoServerSessionStorage {});

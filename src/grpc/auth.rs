@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Auth, AuthMode, ServiceToken, Tls, TokenDigest},
+        config::{Auth, AuthMode, Server, ServiceToken, TokenDigest},
         domain::PermissionPattern,
         env::Env,
     };
@@ -147,7 +147,7 @@ mod tests {
         let tokens = vec![token("shop", true), token("audit", false)];
         let auth = Auth { mode: AuthMode::Credentials, tokens, ..Auth::default() };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let started = Callers::start(&auth, &Tls::default(), &Env::system(), &tasks, &stop).unwrap();
+        let started = Callers::start(&auth, &Server::default(), &Env::system(), &tasks, &stop).unwrap();
         Authenticator::Credentials(started.callers)
     }
 

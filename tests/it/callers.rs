@@ -50,8 +50,7 @@ impl Mixed {
             config.auth.tokens =
                 vec![service_token("setup", &["roster.*"], true), service_token("shop", &["roster.users.*"], false)];
             config.auth.certificates = vec![certificate("billing", BILLING), certificate("mail", "mail.internal")];
-            let (certificate, private) = authority.server().write(&folder);
-            (config.server.tls.certificate_file, config.server.tls.key_file) = (Some(certificate), Some(private));
+            config.server.tls = authority.server().served_from(&folder);
             config.server.tls.client_ca_file = write("clients.pem", authority.pem());
             configure(config);
         })

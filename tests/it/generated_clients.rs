@@ -5,13 +5,15 @@ use std::{
     process::{Command, Stdio},
 };
 
+use roster_client::Roster;
+use roster_proto::v1::{CreateTeamRequest, CreateUserRequest};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::support::{
-    parts,
+    Db, Scene, TestServer, parts,
+    pki::Authority,
     process::{Served, file, printed, run},
-    scene::{create_team, create_user},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -75,31 +77,53 @@ async fn the_python_example_runs_on_generated_code() {
     assert!(output.status.success());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_typescript_example_compiles_and_runs() {
+/// An example in TypeScript, compiled against the generated code: the folder to run it in, and its file.
+async fn compiled(name: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), &[]).await;
-    let service = served.caller();
-    create_user(&service, "ada").await;
-    let team = create_team(&service, "Acme", "ada").await;
-
-    let project = folder.path().join("project");
-    let gen_folder = project.join("gen");
-    std::fs::create_dir(&project).unwrap();
-    std::os::unix::fs::symlink(generated().await.join("gen"), &gen_folder).unwrap();
+    let project = folder.path();
+    std::os::unix::fs::symlink(generated().await.join("gen"), project.join("gen")).unwrap();
     std::os::unix::fs::symlink(modules(), project.join("node_modules")).unwrap();
-    let example = std::fs::read_to_string(Path::new(ROOT).join("examples/typescript/members.ts")).unwrap();
-    file(&project, "src/members.ts", &example);
-    file(&project, "package.json", r#"{ "type": "module" }"#);
+    let example = Path::new(ROOT).join("examples/typescript").join(name).with_extension("ts");
+    let source = format!("src/{name}.ts");
+    file(project, &source, &std::fs::read_to_string(example).unwrap());
+    file(project, "package.json", r#"{ "type": "module" }"#);
     let mut compile = tool("tsc");
-    compile.current_dir(&project).args(["--strict", "--target", "es2022", "--module", "nodenext"]);
+    compile.current_dir(project).args(["--strict", "--target", "es2022", "--module", "nodenext"]);
     compile.args(["--preserveSymlinks", "--skipLibCheck", "--types", "node", "--outDir", "out"]);
-    compile.args(["--rootDir", ".", "src/members.ts"]);
+    compile.args(["--rootDir", ".", &source]);
     let output = run(compile).await;
     assert!(output.status.success(), "{}", printed(&output));
+    (folder, format!("out/src/{name}.js"))
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_typescript_example_compiles_and_runs() {
+    let s = Scene::new(Db::Sqlite).await;
+    let (folder, members) = compiled("members").await;
     let mut node = tool("node");
-    node.current_dir(&project).args(["out/src/members.js", &served.endpoint(), &team]);
-    let output = run(node).await;
-    assert_eq!(printed(&output), "ada: owner\n");
+    node.current_dir(folder.path()).args([&members, &format!("http://{}", s.server.address()), &s.team]);
+    assert_eq!(printed(&run(node).await), "ada: owner\nbob: admin\ncarol: member\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_for_pages_compiles_and_runs() {
+    let authority = Authority::new();
+    let server = TestServer::with(Db::Sqlite, |config| {
+        config.server.tls = authority.server().served_from(&config.data_dir);
+        config.server.grpc_web.enabled = true;
+    });
+    let server = server.await;
+    let address = format!("https://localhost:{}", server.address().port());
+    let roster = Roster::at(&address).tls(authority.trusting()).connect_lazy().unwrap();
+    let ada =
+        CreateUserRequest { user_id: "ada".to_owned(), email: "ada@example.com".to_owned(), ..Default::default() };
+    roster.users().create_user(ada).await.unwrap();
+    let team = CreateTeamRequest { name: "Acme".to_owned(), owner_user_id: "ada".to_owned(), ..Default::default() };
+    let team = roster.teams().create_team(team).await.unwrap().into_inner().team.unwrap().id;
+
+    let (folder, history) = compiled("history").await;
+    let trusted = file(folder.path(), "authority.pem", authority.pem());
+    let mut node = tool("node");
+    node.current_dir(folder.path()).env("NODE_EXTRA_CA_CERTS", trusted).args([&history, &address, &team]);
+    assert_eq!(printed(&run(node).await), "1: teamCreated\n2: memberAdded\n");
 }

@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
     both,
-    support::{Db, Scene, TestServer, proxy::Proxy, scene::create_user, server::eventually},
+    support::{Db, Scene, TestServer, pki::Authority, proxy::Proxy, scene::create_user, server::eventually},
 };
 
 fn client(server: &TestServer) -> Roster {
@@ -28,6 +28,22 @@ fn client(server: &TestServer) -> Roster {
 
 fn team(name: &str) -> CreateTeamRequest {
     CreateTeamRequest { name: name.to_owned(), owner_user_id: "ada".to_owned(), ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_calls_over_tls_whom_it_trusts() {
+    let [ours, theirs] = [Authority::new(), Authority::new()];
+    let server =
+        TestServer::with(Db::Sqlite, |config| config.server.tls = ours.server().served_from(&config.data_dir)).await;
+    let address = || Roster::at(format!("https://{}", server.address())).deadline(Some(Duration::from_secs(2)));
+    let new = || CreateUserRequest { email: "ada@example.com".to_owned(), ..Default::default() };
+    // The system's authorities do not know it, nor do others.
+    for stranger in [address(), address().tls(theirs.trusting())] {
+        let refused = stranger.connect_lazy().unwrap().users().create_user(new()).await.unwrap_err();
+        assert!([Code::Unavailable, Code::DeadlineExceeded].contains(&refused.code()), "{refused:?}");
+    }
+    let roster = address().tls(ours.trusting()).connect_lazy().unwrap();
+    assert_eq!(roster.users().create_user(new()).await.unwrap().into_inner().user.unwrap().email, "ada@example.com");
 }
 
 both! {

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use rcgen::ExtendedKeyUsagePurpose;
-use roster::config::Config;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -20,13 +19,7 @@ use crate::support::{
 
 /// A server with a certificate.
 async fn server(issued: &Issued) -> TestServer {
-    TestServer::with(Db::Sqlite, |config| secure(config, issued)).await
-}
-
-fn secure(config: &mut Config, issued: &Issued) {
-    let (certificate, key) = issued.write(&config.data_dir);
-    config.server.tls.certificate_file = Some(certificate);
-    config.server.tls.key_file = Some(key);
+    TestServer::with(Db::Sqlite, |config| config.server.tls = issued.served_from(&config.data_dir)).await
 }
 
 /// A connection that is there, or why not.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
 };
+use roster::config::Tls;
 use tonic::transport::{self, ClientTlsConfig, Identity};
 
 use super::process::replace;
@@ -26,6 +27,8 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Another name than those of what it gives out, which some clients would take for signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "Authority");
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
@@ -91,6 +94,12 @@ impl Issued {
         replace(&certificate, &self.certificate);
         replace(&key, &self.key);
         (certificate, key)
+    }
+
+    /// What a server is told that is to show it, with the files in this folder.
+    pub fn served_from(&self, folder: &Path) -> Tls {
+        let (certificate, key) = self.write(folder);
+        Tls { certificate_file: Some(certificate), key_file: Some(key), client_ca_file: None }
     }
 
     /// For a client to show.

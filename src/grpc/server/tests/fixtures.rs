@@ -66,7 +66,7 @@ impl Fixture {
         let (waiting, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let obliging = Obliging { waiting: waiting.clone(), go_on: go_on.clone() };
         let (env, tasks) = (Env::system(), TaskTracker::new());
-        let started = Callers::start(&auth, &config.tls, &env, &tasks, &CancellationToken::new()).unwrap();
+        let started = Callers::start(&auth, &config, &env, &tasks, &CancellationToken::new()).unwrap();
         let parts = Parts {
             max_writes: config.max_in_flight,
             config,
