@@ -23,7 +23,7 @@ pub struct Database {
     pub url: DatabaseUrl,
     /// A file that holds the URL.
     pub url_file: Option<PathBuf>,
-    /// Connections held at most, at least 1. SQLite uses one of them to write.
+    /// Connections held at most, at least 1. SQLite has one more to write, and reads over no more than two for each core.
     pub max_connections: u32,
     /// How long a call waits for a free connection before it ends with `UNAVAILABLE`.
     #[serde(with = "HumanTime")]

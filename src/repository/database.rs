@@ -1,6 +1,6 @@
 //! Connections: how each dialect is opened and what every session is set to.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{fs::File, num::NonZero, path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -24,6 +24,18 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,
+}
+
+impl Options {
+    /// How many connections read. What is read of a `SQLite` file is nearly always in memory, so that more than two for each
+    /// core keep only each other, and the writer, from it.
+    fn readers(&self) -> u32 {
+        if is_postgres(&self.url) {
+            return self.max_connections;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.max_connections.min(u32::try_from(2 * cores).unwrap_or(u32::MAX))
+    }
 }
 
 /// The database.
@@ -102,7 +114,7 @@ impl Database {
         let lock = lock_file(Path::new(path_of(&options.url)))?;
         // One writer: SQLite takes no second one, and queueing for a connection is fairer than retrying on "busy".
         let write = connect(sqlite(&options, 1, false)).await?;
-        let read = connect(sqlite(&options, options.max_connections, true)).await?;
+        let read = connect(sqlite(&options, options.readers(), true)).await?;
         Ok(Self { read, write, options: Arc::new(options), _lock: Some(Arc::new(lock)) })
     }
 
@@ -146,7 +158,7 @@ impl Database {
     /// not hold the file, so it may outlive the database.
     pub fn pools(&self) -> impl Fn() -> Vec<Pool> + Send + Sync + 'static {
         let (read, write, max, postgres) =
-            (self.read.clone(), self.write.clone(), self.options.max_connections, self.is_postgres());
+            (self.read.clone(), self.write.clone(), self.options.readers(), self.is_postgres());
         move || {
             if postgres {
                 let pool = read.get_postgres_connection_pool();

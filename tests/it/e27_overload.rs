@@ -30,8 +30,8 @@ use crate::{
 
 /// Connections for calls: each takes a hundred at a time, so that none waits in a client.
 const CONNECTIONS: usize = 32;
-/// How many call at a time when the peak is looked for.
-const AT_ONCE: usize = 32;
+/// How many call at a time when the peak is looked for: as many as may write on SQLite, so that nobody is refused.
+const AT_ONCE: usize = 16;
 /// How much more than the peak is asked for.
 const OVERLOAD: f64 = 5.0;
 
