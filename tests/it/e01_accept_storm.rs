@@ -36,7 +36,6 @@ impl Storm {
     /// A server that turns nobody away for being busy, so that every answer tells of the invitation.
     async fn new(db: Db) -> Self {
         let patient = |config: &mut roster::config::Config| {
-            config.server.max_in_flight = 100_000;
             config.server.max_deadline = Duration::from_mins(10);
             config.database.acquire_timeout = Duration::from_mins(10);
         };

@@ -33,7 +33,6 @@ const CONNECTIONS: usize = 64;
 /// A scene on a server that turns nobody away for being busy, so that every answer tells of the seats.
 async fn scene(db: Db) -> Scene {
     let patient = |config: &mut roster::config::Config| {
-        config.server.max_in_flight = 100_000;
         config.server.max_deadline = Duration::from_mins(10);
         config.database.acquire_timeout = Duration::from_mins(10);
     };

@@ -119,7 +119,7 @@ fn config(database: &TestDatabase, configure: impl FnOnce(&mut Config)) -> Confi
     config.database.migrate_on_start = false;
     // A test machine may be busy with other tests; what a full pool answers is looked at where it is the subject.
     config.database.acquire_timeout = std::time::Duration::from_secs(8);
-    config.server.max_in_flight = 10_000;
+    config.server.max_in_flight = 100_000;
     // No test meets a limit but those that set one.
     config.limits.invitations_per_inviter.count = 0;
     config.limits.invitations_per_team.count = 0;
