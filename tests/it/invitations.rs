@@ -20,6 +20,7 @@ use crate::{
     support::{
         Db, Outcome as _, Scene,
         database::open,
+        log::Log,
         scene::{create_team, create_user},
         session::Session,
     },
@@ -175,8 +176,9 @@ both! {
             let refused = bob.invite(&s.team, email, &["member"]).await.unwrap_err();
             assert_eq!(again.invitation_id, made.id);
             let message = refused.message().replace(&made.id, "");
-            let kinds: Vec<_> = s.service().events_of(&s.team, 1).await.iter().map(crate::support::outcome::kind).map(str::to_owned).collect();
-            let kinds: Vec<_> = kinds.into_iter().filter(|kind| kind.starts_with("invitation") && kind != "invitation_sent").collect();
+            let log = Log::read(&s.service()).await;
+            let kinds = log.events.iter().filter(|event| event.team_id == s.team).map(crate::support::outcome::kind);
+            let kinds: Vec<_> = kinds.filter(|kind| kind.starts_with("invitation") && *kind != "invitation_sent").collect();
             let sent = again.invitation.as_ref().map(wire::Invitation::state);
             told.push((rehearsed.outcome(), rehearsed.detail, rehearsed.invitation.map(plain), plain(made.clone()), again.outcome(), again.detail, sent, refused.code(), message, kinds.len()));
             s.person("ada").cancel(&s.team, &made.id).await.done();
