@@ -23,6 +23,10 @@ use cli::{Cli, Command, ConfigCommand};
 /// How long a server may take to say whether it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Measured against the one of the C library: see docs/adr/0047.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
