@@ -133,8 +133,9 @@ fn payload(change: &Change) -> wire::event::Payload {
                 InvitationChange::DeliveryRequested => {
                     Payload::InvitationDeliveryRequested(wire::InvitationDeliveryRequested { after })
                 }
-                InvitationChange::RenewalRequested => {
-                    Payload::InvitationRenewalRequested(wire::InvitationRenewalRequested { after })
+                InvitationChange::RenewalRequested { recipient } => {
+                    let recipient_user_id = recipient.as_ref().map(ToString::to_string).unwrap_or_default();
+                    Payload::InvitationRenewalRequested(wire::InvitationRenewalRequested { after, recipient_user_id })
                 }
                 InvitationChange::Deleted => Payload::InvitationDeleted(wire::InvitationDeleted { before }),
             }

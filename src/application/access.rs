@@ -66,12 +66,11 @@ impl SetUserAccess {
 
     async fn grant(&self, work: &mut Work<'_>, id: TeamId, grant: &Grant) -> Result<TeamMember> {
         let (team, may_update) = work.team::<UpdateMembers>(id).await?;
-        let Some(before) = members::member(work, &team, &self.user).await? else {
+        let Some(member) = members::member(work, &team, &self.user).await? else {
             let (team, may_add) = work.team::<AddMembers>(id).await?;
             return members::add(work, &team, may_add.authority(), &self.user, grant.clone()).await;
         };
         let user = known_user(work, &self.user).await?;
-        let member = members::regrant(work, &team, may_update.authority(), before, grant.clone()).await?;
-        Ok(TeamMember { member, user })
+        members::regrant(work, &team, may_update.authority(), TeamMember { member, user }, grant.clone()).await
     }
 }

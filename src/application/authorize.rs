@@ -4,7 +4,7 @@
 //! hold the permission in the team, by what they are there or above it. A service on its own behalf needs its scopes
 //! only. What a person may not see answers like what does not exist.
 
-use std::marker::PhantomData;
+use std::{collections::BTreeSet, marker::PhantomData};
 
 use chrono::{DateTime, Utc};
 
@@ -15,7 +15,7 @@ use crate::{
         access::{Holdings, Snapshot},
         permission::Permission,
     },
-    repository::{Source, members},
+    repository::{Source, members, teams},
 };
 
 /// A proof that the caller may do what `P` permits. It can be had from this module only.
@@ -100,6 +100,25 @@ pub(super) async fn authority_in(work: &Work<'_>, by: &Authority, team: &Team) -
     let Some(user) = by.person() else { return Ok(Authority::Service) };
     let holdings = holdings_of(work.tx, work.roles, work.now, team, user).await?;
     Ok(Authority::Person { user: user.clone(), holdings })
+}
+
+/// Those of these teams in which the caller may do what `P` permits.
+pub(super) async fn teams_open_to<P: Permission>(
+    source: &impl Source,
+    cx: &Context,
+    system: &Roles,
+    now: DateTime<Utc>,
+    ids: impl IntoIterator<Item = TeamId>,
+) -> Result<BTreeSet<TeamId>> {
+    let mut open = BTreeSet::new();
+    for (id, team) in teams::get_many(source, ids).await? {
+        match in_team::<P>(source, cx, system, now, id, Some(team)).await {
+            Ok(_) => drop(open.insert(id)),
+            Err(Error::Denied { .. } | Error::Broken(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(open)
 }
 
 /// What a person holds in a team.

@@ -9,9 +9,9 @@ use crate::{
     repository::{invitations, members},
 };
 
-/// Somebody is a member of the team no more: what is addressed to them there is canceled, and what they sent and could
-/// not send any more.
-pub(super) async fn of_removal(work: &mut Work<'_>, team: &Team, user: &User, cause: Cause) -> Result<()> {
+/// Somebody was removed from the team, demoted or suspended in it: what is addressed to them there is canceled, or else it
+/// would give back what was taken; and what they sent and could not send any more.
+pub(super) async fn of_demotion(work: &mut Work<'_>, team: &Team, user: &User, cause: Cause) -> Result<()> {
     let theirs = invitations::pending_for(work.tx, [team.id], [&user.email]).await?;
     close(work, theirs, cause).await?;
     of_lost_authority(work, team, &user.id, cause).await

@@ -92,11 +92,11 @@ pub(super) async fn join(
     match source {
         // Whoever makes a tree is in it, wherever their home is.
         Source::TeamCreation => team.policy.check_domain(&user.email)?,
-        Source::Direct | Source::Invitation => admission::check_user(work, team, &user).await?,
+        Source::Direct | Source::Invitation => admission::check_user(work.tx, team, &user, work.now).await?,
     }
     admission::check_seat(work, team, &user, source).await?;
     let brought = source == Source::Direct && invited_by.is_some();
-    let external = has_home_elsewhere(work, team, &user).await?;
+    let external = has_home_elsewhere(work.tx, team, &user).await?;
     let slot = work.tx.next(team.id);
     let Grant { roles, role_expire_times, permissions, expire_time } = grant;
     let member = Member {
@@ -154,11 +154,10 @@ impl Command for UpdateMember {
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<TeamMember> {
         let (team, allowed) = work.team::<UpdateMembers>(self.team).await?;
-        let (before, user) = member_of(work, &team, &self.user).await?;
-        self.etag.check(before.changed)?;
-        let wanted = before.grant().patched(&self.patch);
-        let member = regrant(work, &team, allowed.authority(), before, wanted).await?;
-        Ok(TeamMember { member, user })
+        let (member, user) = member_of(work, &team, &self.user).await?;
+        self.etag.check(member.changed)?;
+        let wanted = member.grant().patched(&self.patch);
+        regrant(work, &team, allowed.authority(), TeamMember { member, user }, wanted).await
     }
 }
 
@@ -167,23 +166,23 @@ pub(super) async fn regrant(
     work: &mut Work<'_>,
     team: &Team,
     by: &Authority,
-    before: Member,
+    TeamMember { member: before, user }: TeamMember,
     wanted: Grant,
-) -> Result<Member> {
+) -> Result<TeamMember> {
     wanted.check_ends(Some(&before.grant()), work.now)?;
     let roles = named(work.tx, work.roles, team.root(), wanted.roles.union(&before.roles)).await?;
     let others = other_owners(work, team, &before).await?;
     let wanted = before.regranted(by, team, &roles, others, wanted)?;
     if wanted == before {
-        return Ok(before);
+        return Ok(TeamMember { member: before, user });
     }
     let less = !before.roles.is_subset(&wanted.roles) || !before.permissions.is_subset(&wanted.permissions);
     let cause = if less { Cause::Demotion } else { Cause::Direct };
     let member = change(work, before, wanted, cause).await?;
     if less {
-        consequence::of_lost_authority(work, team, &member.user_id, Cause::Demotion).await?;
+        consequence::of_demotion(work, team, &user, Cause::Demotion).await?;
     }
-    Ok(member)
+    Ok(TeamMember { member, user })
 }
 
 /// Writes what a member holds now and records the change.
@@ -295,7 +294,7 @@ pub(super) async fn end(work: &mut Work<'_>, team: &Team, user: &User, member: M
     members::delete(work.tx, &member).await?;
     let slot = work.tx.next(member.team_id);
     work.tx.record(slot, cause, Change::MemberRemoved(member));
-    consequence::of_removal(work, team, user, cause).await
+    consequence::of_demotion(work, team, user, cause).await
 }
 
 /// Whether the tree has an active owner besides this member; asked only of an owner.
@@ -327,7 +326,7 @@ pub(super) async fn settle(work: &mut Work<'_>, team: &Team, recorded: Member) -
         let slot = work.tx.next(team.id);
         work.tx.record(slot, Cause::Expiry, Change::MemberExpired(recorded.clone()));
         if let Some(user) = users::get(work.tx, &recorded.user_id).await? {
-            Box::pin(consequence::of_removal(work, team, &user, Cause::Expiry)).await?;
+            Box::pin(consequence::of_demotion(work, team, &user, Cause::Expiry)).await?;
         }
         return Ok(None);
     };
@@ -350,7 +349,7 @@ pub(super) async fn known_user(work: &Work<'_>, id: &UserId) -> Result<User> {
 /// held in common, so that one person can be brought into many trees at once; otherwise this tree becomes it.
 pub(super) async fn joining_user(work: &Work<'_>, team: &Team, id: &UserId) -> Result<User> {
     let found = known_user(work, id).await?;
-    let settled = found.home == Some(team.root()) || has_home_elsewhere(work, team, &found).await?;
+    let settled = found.home == Some(team.root()) || has_home_elsewhere(work.tx, team, &found).await?;
     let held = if settled { users::hold(work.tx, id).await? } else { users::lock(work.tx, id).await? };
     held.ok_or_else(|| Error::Missing(Missing::User(id.to_string())))
 }

@@ -31,6 +31,16 @@ pub enum Named {
     Id(InvitationId),
 }
 
+impl Named {
+    /// A link shows by itself that its holder may answer; who names an id has to be the person.
+    fn authorize(self, work: &Work<'_>, user: Option<&UserId>) -> Result<()> {
+        match self {
+            Self::Link(_) => authorize::check_scope::<RespondInvitations>(&work.cx.principal),
+            Self::Id(_) => authorize::for_self::<RespondInvitations>(work.cx, user),
+        }
+    }
+}
+
 /// Accepts an invitation.
 #[derive(Debug, Serialize)]
 pub struct AcceptInvitation {
@@ -165,10 +175,7 @@ impl Command for DeclineInvitation {
     type Answer = Invitation;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<Invitation> {
-        match self.invitation {
-            Named::Link(_) => authorize::check_scope::<RespondInvitations>(&work.cx.principal)?,
-            Named::Id(_) => authorize::for_self::<RespondInvitations>(work.cx, self.user.as_ref())?,
-        }
+        self.invitation.authorize(work, self.user.as_ref())?;
         let (_, before) = lock_named(work, self.invitation, self.user.as_ref()).await?;
         let after = before.clone().decline(work.now)?;
         change_invitation(work, InvitationChange::Declined, Cause::Direct, before, after).await
@@ -178,8 +185,10 @@ impl Command for DeclineInvitation {
 /// Asks for a new invitation in place of one that ran out.
 #[derive(Debug, Serialize)]
 pub struct RequestNewInvitation {
-    /// What the verified token claims.
-    pub claim: Claim,
+    /// Which.
+    pub invitation: Named,
+    /// Who asks; needed only where the invitation is named by its id.
+    pub user: Option<UserId>,
 }
 
 impl Command for RequestNewInvitation {
@@ -188,15 +197,15 @@ impl Command for RequestNewInvitation {
     type Answer = DateTime<Utc>;
 
     async fn execute(&self, work: &mut Work<'_>) -> Result<DateTime<Utc>> {
-        authorize::check_scope::<RespondInvitations>(&work.cx.principal)?;
-        let (held, before) = lock_named(work, Named::Link(self.claim), None).await?;
+        self.invitation.authorize(work, self.user.as_ref())?;
+        let (held, before) = lock_named(work, self.invitation, self.user.as_ref()).await?;
         let Some(_) = before.clone().request_renewal(work.now)? else {
             return Ok(before.renewal_request_time.unwrap_or(work.now));
         };
         if before.clone().expire(work.now).is_some() {
             close(work, vec![before], Cause::Expiry).await?;
         }
-        let (_, before) = lock_named(work, Named::Link(self.claim), None).await?;
+        let (_, before) = lock_named(work, self.invitation, self.user.as_ref()).await?;
         request_renewal(work, held.inviting(&before)?, before.clone()).await?;
         Ok(work.now)
     }

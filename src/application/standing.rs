@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, Result, authorize, roles::named};
+use super::{Error, Result, admission, authorize, roles::named};
 use crate::{
     domain::{
-        Authority, Broken, Invitation, Roles, Team, TeamId, UserId,
+        Authority, Broken, Invitation, Roles, Team, TeamId, User, UserId,
         invitation::Offer,
         membership::Given,
         permission::{CreateInvitations, Permission},
@@ -48,6 +48,29 @@ impl<S: Source> Standing<'_, S> {
                 team.policy.check_domain(&invitation.email)?;
             }
             team.policy.check_seat(members::count(self.source, team.id, self.now).await?)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Standing::check_room`], and fails also with what stands against this person, who is known to be the invited one.
+    pub(super) async fn check_person(
+        &self,
+        invitation: &Invitation,
+        held: &BTreeMap<TeamId, Team>,
+        user: &User,
+    ) -> Result<()> {
+        self.check_room(invitation, held).await?;
+        if invitation.inviter.as_ref() == Some(&user.id) {
+            return Err(Broken::OwnRole.into());
+        }
+        let theirs = members::of_user_in(self.source, &user.id, held.keys().copied()).await?;
+        let live: Vec<_> = theirs.into_iter().filter_map(|member| member.at(self.now)).collect();
+        for (id, offer) in &invitation.grants {
+            match (live.iter().find(|member| member.team_id == *id), held.get(id)) {
+                (Some(member), _) => drop(member.joined_by(offer)?),
+                (None, Some(team)) => admission::check_user(self.source, team, user, self.now).await?,
+                (None, None) => {}
+            }
         }
         Ok(())
     }

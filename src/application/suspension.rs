@@ -35,7 +35,7 @@ impl Command for SuspendMember {
         let others = other_owners(work, &team, &before).await?;
         let wanted = before.suspended(allowed.authority(), others)?;
         let member = change(work, before, wanted, Change::MemberSuspended).await?;
-        consequence::of_lost_authority(work, &team, &user.id, Cause::Suspension).await?;
+        consequence::of_demotion(work, &team, &user, Cause::Suspension).await?;
         Ok(TeamMember { member, user })
     }
 }

@@ -129,7 +129,7 @@ pub enum Change {
 }
 
 /// What happened to an invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvitationChange {
     /// Its mail was taken by the mail server.
     Sent,
@@ -148,7 +148,10 @@ pub enum InvitationChange {
     /// An outside mailer is asked to send its mail.
     DeliveryRequested,
     /// The holder of its link asks for a new one, after it ran out.
-    RenewalRequested,
+    RenewalRequested {
+        /// Who is to hear of it: whoever answers for the invitation, or else an owner of the tree.
+        recipient: Option<UserId>,
+    },
     /// It was taken off the list.
     Deleted,
 }
@@ -179,7 +182,7 @@ impl Change {
                 InvitationChange::Expired => "invitation_expired",
                 InvitationChange::DeliveryFailed => "invitation_delivery_failed",
                 InvitationChange::DeliveryRequested => "invitation_delivery_requested",
-                InvitationChange::RenewalRequested => "invitation_renewal_requested",
+                InvitationChange::RenewalRequested { .. } => "invitation_renewal_requested",
                 InvitationChange::Deleted => "invitation_deleted",
             },
             Self::RoleCreated(_) => "role_created",

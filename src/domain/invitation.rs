@@ -108,6 +108,15 @@ impl Invitation {
         self.grants.keys().copied()
     }
 
+    /// What of it is shown in a team that it grants something in to who may not read the invitations of the team that
+    /// invites.
+    pub fn seen_from(self, team: TeamId) -> Self {
+        let grants = self.grants.into_iter().filter(|(id, _)| *id == team).collect();
+        let delivery = Delivery { last_error: None, ..self.delivery };
+        let (message, metadata) = (Message::default(), Labels::default());
+        Self { grants, inviter: None, message, metadata, delivery, ..self }
+    }
+
     /// Fails with the reason why it is closed, if it is.
     pub fn check_open(&self, now: DateTime<Utc>) -> Result<(), Broken> {
         match self.state_at(now) {

@@ -51,6 +51,12 @@ impl Links {
         url.into()
     }
 
+    /// Whether a text quotes a token of ours.
+    pub fn are_quoted_in(&self, text: &str) -> bool {
+        let apart = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        text.split(apart).any(|word| self.verify(word).is_some())
+    }
+
     /// What a token claims, if it is one of ours.
     pub fn verify(&self, token: &str) -> Option<Claim> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
@@ -74,6 +80,14 @@ mod tests {
 
     fn links() -> Links {
         Links::new(Keyring::new((1, b"secret"), &[]), "https://app.example.com/join?lang=en#top".parse().unwrap())
+    }
+
+    #[test]
+    fn a_quoted_token_is_found() {
+        let token = links().token(&pending());
+        assert!(links().are_quoted_in(&format!("550 spam: <{}>", links().url(&token))));
+        assert!(links().are_quoted_in(&token));
+        assert!(!links().are_quoted_in("550 5.7.1 spam: https://app.example.com/join?lang=en&token=AbC_"));
     }
 
     #[test]

@@ -166,12 +166,12 @@ pub enum Broken {
     #[error("this delivery was replaced by a newer one")]
     DeliverySuperseded,
     /// Not all addresses of an atomic batch can be invited.
-    #[error("{refused} of the addresses cannot be invited, and the batch is atomic; validate_only tells which and why")]
+    #[error("{refused} of the addresses cannot be invited, and the batch is atomic")]
     BatchRefused {
         /// How many.
         refused: usize,
-        /// The first of them, as they were given.
-        addresses: Vec<String>,
+        /// The first of them, as they were given, each with what stands against it.
+        first: Vec<(String, String)>,
     },
     /// The address is not known to belong to the person.
     #[error("the address of this person's record is not verified")]
@@ -212,7 +212,7 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// What the person can do about it who is kept from accepting an invitation.
+    /// What the person can do about it, above all one who is kept from accepting an invitation.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::InvitationExpired => "ask for a new invitation with RequestNewInvitation",
@@ -232,10 +232,9 @@ impl Broken {
             Self::DomainNotAllowed { .. } => {
                 "ask an owner of the team to admit the domain, or to invite another address"
             }
-            Self::TooMuchHeld { .. } => {
-                "ask an owner or admin of the team to take some away first; an open invitation stays open meanwhile"
-            }
+            Self::TooMuchHeld { .. } => "ask an owner or admin of the team to take some away, and to invite you again",
             Self::ExternalNotAllowed => "ask an owner of the team to admit external members",
+            Self::OwnRole => "ask another owner or admin of the team to do it",
             Self::MemberElsewhere => "leave the other team of the tree first, or ask its owner to move you",
             _ => return None,
         })

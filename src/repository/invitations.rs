@@ -74,6 +74,12 @@ pub async fn get_any(source: &impl Source, id: InvitationId) -> Result<Option<In
     Ok(read(source, Entity::find_by_id(id.0)).await?.pop())
 }
 
+/// Those of these invitations that are on the list, whatever their teams.
+pub async fn get_many(source: &impl Source, ids: impl IntoIterator<Item = InvitationId>) -> Result<Vec<Invitation>> {
+    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    if ids.is_empty() { Ok(Vec::new()) } else { read(source, listed().filter(Column::Id.is_in(ids))).await }
+}
+
 async fn read(source: &impl Source, query: Select<Entity>) -> Result<Vec<Invitation>> {
     query.all(source.connection()).await?.into_iter().map(Invitation::try_from).collect()
 }

@@ -153,7 +153,8 @@ async fn preview(service: &Caller, token: &str) -> Answer<wire::PreviewInvitatio
 }
 
 async fn ask_anew(service: &Caller, token: &str) -> Answer<wire::RequestNewInvitationResponse> {
-    let request = RequestNewInvitationRequest { token: token.to_owned(), ..Default::default() };
+    let invitation = Some(wire::request_new_invitation_request::Invitation::Token(token.to_owned()));
+    let request = RequestNewInvitationRequest { invitation, ..Default::default() };
     service.invitations().request_new_invitation(request).await
 }
 

@@ -4,7 +4,7 @@ mod answers;
 pub mod batch;
 mod changes;
 mod outside;
-mod several;
+pub mod several;
 
 use chrono::TimeDelta;
 use roster::repository::invitations;
@@ -332,6 +332,27 @@ both! {
         s.service().add(&s.team, "eve", &["member"]).await.done();
         s.person("ada").remove(&s.team, "eve").await.done();
         s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+    }
+
+    async fn demotion_and_suspension_cancel_what_would_give_back_what_they_take(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        let grants = || vec![several::grant(&north, &["member"])];
+        s.service().add(&s.team, "eve", &["admin", "member"]).await.done();
+        let (demoted, token) = s.invited_to("eve@example.com", grants()).await;
+        s.person("ada").set_roles(&s.team, "eve", &["member"]).await.done();
+        s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+
+        let (suspended, token) = s.invited_to("eve@example.com", grants()).await;
+        s.person("ada").suspend(&s.team, "eve").await.done();
+        s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+        assert_eq!(s.listed_by_ada(InvitationState::Canceled).await.len(), 2);
+        assert_ne!(demoted, suspended);
+
+        // Who only gets more keeps theirs.
+        let (_, token) = s.invited_to("bob@example.com", grants()).await;
+        s.person("ada").set_roles(&s.team, "bob", &["admin", "member"]).await.done();
+        s.service().accept(&token, "bob").await.done();
     }
 
     async fn open_invitations_have_a_limit(db: Db) {

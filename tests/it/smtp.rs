@@ -36,6 +36,20 @@ impl Scene {
         self.person("ada").invitations().get_invitation(request).await.done().invitation.unwrap().delivery.unwrap()
     }
 
+    /// How far the mails of all invitations came, as the team's lists tell it.
+    async fn deliveries_listed(&self) -> Vec<wire::Delivery> {
+        let (team_id, ada) = (self.team.clone(), self.person("ada"));
+        let list = wire::ListInvitationsRequest { team_id: team_id.clone(), ..Default::default() };
+        let list = ada.invitations().list_invitations(list).await.done().invitations;
+        let roster = wire::ListRosterRequest { team_id, ..Default::default() };
+        let roster = ada.teams().list_roster(roster).await.done().entries.into_iter();
+        let invited = roster.filter_map(|entry| match entry.source {
+            Some(wire::roster_entry::Source::Invitation(invitation)) => Some(invitation),
+            _ => None,
+        });
+        list.into_iter().chain(invited).filter_map(|invitation| invitation.delivery).collect()
+    }
+
     /// Waits until the sending of an invitation's mail has come to this.
     async fn delivered(&self, invitation: &str, state: DeliveryState) -> wire::Delivery {
         eventually(&format!("{state:?}"), async || {
@@ -112,7 +126,11 @@ both! {
         let (id, token) = s.invited("dan@example.com", &["member"]).await;
         s.put_off().await;
         sink.restart(&[]).await;
-        assert_eq!(s.delivery(&id).await.state(), DeliveryState::Queued);
+        // How far it came is seen while it waits, everywhere an invitation is read.
+        let waiting = s.delivery(&id).await;
+        assert_eq!((waiting.state(), waiting.attempts), (DeliveryState::Queued, 1));
+        assert!(waiting.last_error.contains("451 4.7.1"), "{waiting:?}");
+        assert_eq!(s.deliveries_listed().await, [waiting.clone(), waiting]);
 
         s.server.clock.advance(TimeDelta::seconds(5));
         let mail = sink.wait_for(1).await.remove(0);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     application::{Result, Work, consequence, members},
-    domain::{Broken, Cause, Email, Invitation, InvitationId, Team, TeamId, User, UserId},
+    domain::{Authority, Broken, Cause, Email, Invitation, InvitationId, Team, TeamId, User, UserId},
     repository::{invitations, members as rows, teams, users},
 };
 
@@ -18,12 +18,15 @@ pub(super) struct Addressees {
     elsewhere: BTreeSet<UserId>,
     /// The open invitation of an address for one of the teams.
     open: BTreeMap<Email, InvitationId>,
+    /// Who invites, if it is a person.
+    inviter: Option<UserId>,
 }
 
 impl Addressees {
     /// Looks the addresses up. What has run out is recorded as such on the way.
     pub(super) async fn find(
         work: &mut Work<'_>,
+        by: Option<&Authority>,
         teams: &[&Team],
         emails: &[Email],
         own: Option<InvitationId>,
@@ -48,7 +51,8 @@ impl Addressees {
                 Err(_) => consequence::close(work, vec![pending], Cause::Expiry).await?,
             }
         }
-        Ok(Self { users, members, elsewhere, open })
+        let inviter = by.and_then(Authority::person).cloned();
+        Ok(Self { users, members, elsewhere, open, inviter })
     }
 
     /// What stands against inviting each of the addresses, if anything. Each that can be invited takes its room.
@@ -72,6 +76,10 @@ impl Addressees {
         if let Some(user) = self.users.get(email) {
             if teams.iter().all(|team| self.members.contains(&(user.id.clone(), team.id))) {
                 return Err(Broken::AlreadyMember);
+            }
+            // Nobody accepts what they offered themselves.
+            if self.inviter.as_ref() == Some(&user.id) {
+                return Err(Broken::OwnRole);
             }
             if self.elsewhere.contains(&user.id) {
                 return Err(Broken::MemberElsewhere);
@@ -152,13 +160,14 @@ impl Rooms {
 /// Whether an open invitation may grant something in more teams, beside those that it keeps.
 pub(super) async fn check_added(
     work: &mut Work<'_>,
+    by: &Authority,
     kept: &[Team],
     added: &[Team],
     invitation: &Invitation,
 ) -> Result<()> {
     let emails = std::slice::from_ref(&invitation.email);
     let (all, added): (Vec<&Team>, Vec<&Team>) = (kept.iter().chain(added).collect(), added.iter().collect());
-    let addressees = Addressees::find(work, &all, emails, Some(invitation.id)).await?;
+    let addressees = Addressees::find(work, Some(by), &all, emails, Some(invitation.id)).await?;
     addressees.check(&all, &invitation.email)?;
     // In the teams that it keeps it has its room.
     Ok(Rooms::of(work, &added).await?.take(&addressees, &invitation.email)?)

@@ -89,8 +89,9 @@ impl Command for UpdateInvitation {
         let mut before = find(work, self.team, self.invitation).await?;
         self.etag.check(before.changed)?;
         let mut wanted = before.patched(&self.patch, work.now)?;
-        if wanted.grants != before.grants {
-            let inviter = regrant(work, &team, &before, &wanted).await?.person().cloned();
+        // To prolong it is to give what it gives: it could be sent again instead.
+        if wanted.grants != before.grants || wanted.expire_time > before.expire_time {
+            let inviter = offer_more(work, &team, &before, &wanted).await?.person().cloned();
             // Read again, for a membership that was found to have run out may have taken the invitation with it.
             before = find(work, self.team, self.invitation).await?;
             wanted = Invitation { inviter, ..before.patched(&self.patch, work.now)? };
@@ -102,10 +103,12 @@ impl Command for UpdateInvitation {
     }
 }
 
-/// Whether the caller may have the invitation grant what is wanted; answers with whose authority. They come to answer for
-/// it, so they could have sent it.
-async fn regrant(work: &mut Work<'_>, team: &Team, before: &Invitation, wanted: &Invitation) -> Result<Authority> {
-    team.policy.check_invitee_editable()?;
+/// Whether the caller may have the invitation grant what is wanted, for as long; answers with whose authority. They come to
+/// answer for it, so they could have sent it.
+async fn offer_more(work: &mut Work<'_>, team: &Team, before: &Invitation, wanted: &Invitation) -> Result<Authority> {
+    if wanted.grants != before.grants {
+        team.policy.check_invitee_editable()?;
+    }
     let (_, held) = hold_all::<UpdateInvitations>(work, team.id, before.teams().chain(wanted.teams())).await?;
     for (id, (_, by)) in held.iter().filter(|(id, _)| wanted.grants.contains_key(id)) {
         check_also::<CreateInvitations>(work.cx, by, *id)?;
@@ -117,9 +120,10 @@ async fn regrant(work: &mut Work<'_>, team: &Team, before: &Invitation, wanted: 
         .filter(|(id, _)| wanted.grants.contains_key(id))
         .partition(|(id, _)| before.grants.contains_key(id));
     let teams = |of: &[(&TeamId, &(Team, Authority))]| of.iter().map(|(_, (team, _))| team.clone()).collect::<Vec<_>>();
-    super::address::check_added(work, &teams(&kept), &teams(&added), before).await?;
     let by = held.get(&team.id).map(|(_, by)| by.clone());
-    by.ok_or_else(|| Error::Defect("the team that invites is not held".to_owned()))
+    let by = by.ok_or_else(|| Error::Defect("the team that invites is not held".to_owned()))?;
+    super::address::check_added(work, &by, &teams(&kept), &teams(&added), before).await?;
+    Ok(by)
 }
 
 /// Cancels an open invitation.

@@ -1,17 +1,13 @@
 //! Inviting one address, or many at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Invite, Offering};
 use crate::{
-    application::{Command, Error, Result, Work, authorize::check_scope},
-    domain::{
-        Broken, Email, Invitation, InvitationId,
-        address_list::Entry,
-        permission::{Permission, ReadInvitations},
-    },
+    application::{Command, Error, Result, Work, authorize::teams_open_to},
+    domain::{Broken, Email, Invitation, InvitationId, address_list::Entry, permission::ReadInvitations},
     repository::invitations,
 };
 
@@ -98,6 +94,8 @@ pub enum Refusal {
     SeatsExhausted,
     /// As many invitations are open as may be.
     PendingInvitationsExhausted,
+    /// It is the inviter's own.
+    OwnAddress,
 }
 
 impl Command for BatchCreateInvitations {
@@ -111,6 +109,7 @@ impl Command for BatchCreateInvitations {
         if self.atomic {
             self.check_all(&verdicts)?;
         }
+        let mut open = readable(work, &verdicts).await?;
         let good = emails.into_iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok());
         let good = good.map(|(email, _)| email).collect();
         let mut sent: VecDeque<_> = invite.send(work, &self.offering, good).await?.into();
@@ -119,7 +118,7 @@ impl Command for BatchCreateInvitations {
             let outcome = match entry {
                 Entry::Unreadable { why, .. } => Outcome::Refused(Refusal::InvalidEmail, why.to_string()),
                 Entry::Address(_) => match verdicts.pop_front() {
-                    Some(Err(rule)) => refused(work, &invite, rule).await?,
+                    Some(Err(rule)) => refused(rule, &mut open)?,
                     // There is a verdict for each address, and an invitation for each that nothing stands against.
                     Some(Ok(())) | None => match sent.pop_front() {
                         Some(invitation) => Outcome::Created(Box::new(invitation)),
@@ -136,25 +135,28 @@ impl Command for BatchCreateInvitations {
 impl BatchCreateInvitations {
     fn check_all(&self, verdicts: &VecDeque<std::result::Result<(), Broken>>) -> Result<()> {
         let mut verdicts = verdicts.iter();
-        let mut bad = self.entries.clone();
-        bad.retain(|entry| match entry {
-            Entry::Unreadable { .. } => true,
-            Entry::Address(_) => verdicts.next().is_some_and(std::result::Result::is_err),
-        });
-        if bad.is_empty() {
+        let against = |entry: &Entry| match entry {
+            Entry::Unreadable { why, .. } => Some(why.to_string()),
+            Entry::Address(_) => verdicts.next()?.as_ref().err().map(ToString::to_string),
+        };
+        let whys: Vec<Option<String>> = self.entries.iter().map(against).collect();
+        let refused = whys.iter().flatten().count();
+        if refused == 0 {
             return Ok(());
         }
-        let addresses = bad.iter().take(NAMED).map(|entry| entry.text().to_owned()).collect();
-        Err(Broken::BatchRefused { refused: bad.len(), addresses }.into())
+        let all = self.entries.iter().zip(whys);
+        let bad = all.filter_map(|(entry, why)| Some((entry.text().to_owned(), why?)));
+        Err(Broken::BatchRefused { refused, first: bad.take(NAMED).collect() }.into())
     }
 }
 
-/// The outcome for an address that a rule stands against.
-async fn refused(work: &Work<'_>, invite: &Invite, rule: Broken) -> Result<Outcome> {
+/// The outcome for an address that a rule stands against. `open` are the invitations that may be shown.
+fn refused(rule: Broken, open: &mut BTreeMap<InvitationId, Invitation>) -> Result<Outcome> {
     let refusal = match rule {
         Broken::InvitationPending { invitation } => {
-            return Ok(Outcome::AlreadyInvited(invitation, readable(work, invite, invitation).await?.map(Box::new)));
+            return Ok(Outcome::AlreadyInvited(invitation, open.remove(&invitation).map(Box::new)));
         }
+        Broken::OwnRole => Refusal::OwnAddress,
         Broken::AlreadyMember => Refusal::AlreadyMember,
         Broken::DomainNotAllowed { .. } => Refusal::DomainNotAllowed,
         Broken::MemberElsewhere => Refusal::MemberElsewhere,
@@ -165,10 +167,18 @@ async fn refused(work: &Work<'_>, invite: &Invite, rule: Broken) -> Result<Outco
     Ok(Outcome::Refused(refusal, rule.to_string()))
 }
 
-/// The invitation, where the caller may read it.
-async fn readable(work: &Work<'_>, invite: &Invite, id: InvitationId) -> Result<Option<Invitation>> {
-    let found = invitations::get_any(work.tx, id).await?;
-    let scoped = check_scope::<ReadInvitations>(&work.cx.principal).is_ok();
-    let may = |team| invite.authority(team).is_some_and(|by| by.covers(ReadInvitations::NAME));
-    Ok(found.filter(|invitation| scoped && may(invitation.team_id)))
+/// The open invitations that stand against some of the addresses, as far as the caller may read them.
+async fn readable(
+    work: &Work<'_>,
+    verdicts: &VecDeque<std::result::Result<(), Broken>>,
+) -> Result<BTreeMap<InvitationId, Invitation>> {
+    let pending = verdicts.iter().filter_map(|verdict| match verdict {
+        Err(Broken::InvitationPending { invitation }) => Some(*invitation),
+        _ => None,
+    });
+    let found = invitations::get_many(work.tx, pending).await?;
+    let teams = found.iter().map(|invitation| invitation.team_id);
+    let open = teams_open_to::<ReadInvitations>(work.tx, work.cx, work.roles, work.now, teams).await?;
+    let readable = found.into_iter().filter(|invitation| open.contains(&invitation.team_id));
+    Ok(readable.map(|invitation| (invitation.id, invitation)).collect())
 }

@@ -125,7 +125,7 @@ impl Invite {
         again: Option<&Invitation>,
     ) -> Result<Vec<std::result::Result<(), Broken>>> {
         let teams: Vec<&Team> = self.held.values().map(|(team, _)| team).collect();
-        Addressees::find(work, &teams, emails, again.map(|again| again.id))
+        Addressees::find(work, self.authority(self.team.id), &teams, emails, again.map(|again| again.id))
             .await?
             .judge(work, &teams, emails, again)
             .await

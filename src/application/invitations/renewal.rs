@@ -16,13 +16,11 @@ pub(in crate::application) async fn request_renewal(
     before: Invitation,
 ) -> Result<()> {
     let Some(after) = before.clone().request_renewal(work.now)? else { return Ok(()) };
-    let change = InvitationChange::RenewalRequested;
+    let recipient = recipient(work, team, &after).await?;
+    let change = InvitationChange::RenewalRequested { recipient: recipient.clone() };
     let after = consequence::change_invitation(work, change, Cause::Direct, before, after).await?;
     // Where an outside mailer sends the mails, it hears of this one by the event too.
-    if after.delivery.channel == Channel::External {
-        return Ok(());
-    }
-    let Some(to) = recipient(work, team, &after).await? else { return Ok(()) };
+    let Some(to) = recipient.filter(|_| after.delivery.channel != Channel::External) else { return Ok(()) };
     let wanted = [(work.id(), after.id, Kind::Renewal { to })];
     Ok(mails::enqueue(work.tx, &wanted, work.now, work.cx.traceparent.as_deref()).await?)
 }

@@ -1,12 +1,16 @@
 //! Reading members.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::Queries;
 use crate::{
-    application::{Context, Error, Missing, Result, members::TeamMember, revision::Consistency},
+    application::{
+        Context, Error, Missing, Result, authorize::teams_open_to, members::TeamMember, revision::Consistency,
+    },
     domain::{
-        Member, TeamId, User, UserId,
+        Invitation, InvitationId, Member, TeamId, User, UserId,
         permission::{ReadInvitations, ReadMembers},
     },
     repository::{members, users},
@@ -92,16 +96,42 @@ impl Queries {
                     members::Entry::Invitation(_) => None,
                 });
                 let users = users::get_many(&self.reader, ids).await?;
+                let mut invited = self.invited(cx, team, &entries, page.now).await?;
                 let entries = entries.into_iter().filter_map(|entry| match entry {
                     members::Entry::Member(member) => {
                         let user = users.get(&member.user_id)?.clone();
                         Some((members::Entry::Member(member.at(page.now)?), Some(user)))
                     }
-                    invited @ members::Entry::Invitation(_) => Some((invited, None)),
+                    members::Entry::Invitation(found) => {
+                        Some((members::Entry::Invitation(invited.remove(&found.id)?), None))
+                    }
                 });
                 Ok((entries.collect(), next))
             })
             .await
+    }
+
+    /// The invitations among the entries of a team's roster, as the caller may see them: those that another team sent whole
+    /// only where they may read that team's.
+    async fn invited(
+        &self,
+        cx: &Context,
+        team: TeamId,
+        entries: &[members::Entry],
+        now: DateTime<Utc>,
+    ) -> Result<BTreeMap<InvitationId, Invitation>> {
+        let invited = entries.iter().filter_map(|entry| match entry {
+            members::Entry::Invitation(invitation) => Some(invitation.clone()),
+            members::Entry::Member(_) => None,
+        });
+        let invited = self.with_progress(invited.collect()).await?;
+        let elsewhere = invited.iter().map(|invitation| invitation.team_id).filter(|sender| *sender != team);
+        let open = teams_open_to::<ReadInvitations>(&self.reader, cx, &self.roles, now, elsewhere).await?;
+        let seen = invited.into_iter().map(|invitation| {
+            let whole = invitation.team_id == team || open.contains(&invitation.team_id);
+            (invitation.id, if whole { invitation } else { invitation.seen_from(team) })
+        });
+        Ok(seen.collect())
     }
 
     /// What these memberships are at this moment, with who holds them.

@@ -15,7 +15,8 @@ use crate::{
         standing::Standing,
     },
     domain::{
-        Broken, Invitation, Roles, Team, TeamId, UserId, invitation::State, link::Claim, permission::RespondInvitations,
+        Broken, Invitation, Roles, Team, TeamId, User, UserId, invitation::State, link::Claim,
+        permission::RespondInvitations,
     },
     repository::{
         invitations::{self, Place},
@@ -48,6 +49,11 @@ impl Queries {
         self.links.verify(token).ok_or(Error::TokenInvalid)
     }
 
+    /// Whether a text holds the token of a link, which is never to be kept.
+    pub fn quotes_link(&self, text: &str) -> bool {
+        self.links.are_quoted_in(text)
+    }
+
     /// What a token stands for.
     pub async fn preview_invitation(&self, cx: &Context, token: &str) -> Result<Preview> {
         self.statements
@@ -60,7 +66,7 @@ impl Queries {
                     Err(Error::Broken(_)) => true,
                     Err(error) => return Err(error),
                 };
-                self.preview(found, replaced).await
+                self.preview(found, replaced, None).await
             })
             .await
     }
@@ -85,14 +91,15 @@ impl Queries {
                 }
                 let mut previews = Vec::new();
                 for invitation in invitations::of_address(&self.reader, &user.email, after, limit, self.now()).await? {
-                    previews.push(self.preview(invitation, false).await?);
+                    previews.push(self.preview(invitation, false, Some(&user)).await?);
                 }
                 Ok(previews)
             })
             .await
     }
 
-    async fn preview(&self, invitation: Invitation, replaced: bool) -> Result<Preview> {
+    /// What `user` may know of an invitation, who is known to be the invited person; or else whoever holds its link.
+    async fn preview(&self, invitation: Invitation, replaced: bool, user: Option<&User>) -> Result<Preview> {
         let now = self.now();
         let teams = teams::get_many(&self.reader, invitation.teams()).await?;
         let inviter = match &invitation.inviter {
@@ -114,7 +121,7 @@ impl Queries {
             inviter_name: inviter.map(|user| user.display_name.to_string()).filter(|name| !name.is_empty()),
             grants: own.into_iter().chain(others).map(names).collect(),
             replaced,
-            blocked_by: self.blocked_by(&invitation, &teams, now).await?,
+            blocked_by: self.blocked_by(&invitation, &teams, user, now).await?,
             invitation,
         })
     }
@@ -131,13 +138,18 @@ impl Queries {
         &self,
         invitation: &Invitation,
         teams: &BTreeMap<TeamId, Team>,
+        user: Option<&User>,
         now: DateTime<Utc>,
     ) -> Result<Option<Broken>> {
         if invitation.check_open(now).is_err() {
             return Ok(None);
         }
         let standing = Standing { source: &self.reader, system: &self.roles, now };
-        match standing.check_room(invitation, teams).await {
+        let checked = match user {
+            Some(user) => standing.check_person(invitation, teams, user).await,
+            None => standing.check_room(invitation, teams).await,
+        };
+        match checked {
             Ok(()) => Ok(None),
             Err(Error::Broken(rule)) => Ok(Some(rule)),
             Err(error) => Err(error),

@@ -98,10 +98,12 @@ impl Delivery {
         Self { state, ..self }
     }
 
-    /// How the latest mail ended. What came back stays so, whatever is reported late.
+    /// How the latest mail ended. What was taken does not fail any more, and what came back stays so, whatever is reported
+    /// late or twice.
     fn ended(self, attempts: u32, outcome: Outcome, now: DateTime<Utc>) -> Self {
+        let taken = matches!(self.state, DeliveryState::Sent | DeliveryState::Bounced);
         match outcome {
-            Outcome::Sent if matches!(self.state, DeliveryState::Sent | DeliveryState::Bounced) => self,
+            Outcome::Sent | Outcome::Failed { .. } if taken => self,
             Outcome::Sent => Self {
                 state: DeliveryState::Sent,
                 attempts,
@@ -132,6 +134,10 @@ mod tests {
     use super::*;
     use crate::domain::invitation::fixture::{at, pending};
 
+    fn failed() -> Outcome {
+        Outcome::Failed { error: "no such user".to_owned() }
+    }
+
     fn bounced() -> Outcome {
         Outcome::Bounced { error: "unknown mailbox".to_owned() }
     }
@@ -141,6 +147,10 @@ mod tests {
         let sent = pending().delivered(1, Outcome::Sent, at(5));
         assert_eq!((sent.delivery.send_count, sent.delivery.last_sent_time), (1, Some(at(5))));
         assert_eq!(sent.clone().delivered(1, Outcome::Sent, at(9)), sent);
+        // A report of an earlier try that comes late.
+        assert_eq!(sent.clone().delivered(1, failed(), at(9)), sent);
+        let in_the_end = pending().delivered(1, failed(), at(4)).delivered(2, Outcome::Sent, at(5));
+        assert_eq!((in_the_end.delivery.state, in_the_end.delivery.send_count), (DeliveryState::Sent, 1));
     }
 
     #[test]
@@ -148,6 +158,7 @@ mod tests {
         let back = pending().delivered(1, Outcome::Sent, at(5)).delivered(1, bounced(), at(6));
         assert_eq!(back.delivery.state, DeliveryState::Bounced);
         assert_eq!(back.clone().delivered(1, Outcome::Sent, at(7)), back);
+        assert_eq!(back.clone().delivered(1, failed(), at(7)), back);
     }
 
     #[test]

@@ -94,22 +94,11 @@ pub(super) async fn decline_invitation(
 
     let mut v = Violations::default();
     let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    let (invitation, user) = match &request.invitation {
-        Some(Invitation::InvitationId(id)) => {
-            let id = v.id("invitation_id", id);
-            let user = answerer(&mut v, cx, &request.user_id);
-            let (id, user) = v.all((id, user))?;
-            (Named::Id(id), Some(user))
-        }
-        link => {
-            v.all(())?;
-            let token = match link {
-                Some(Invitation::Token(token)) => token.as_str(),
-                Some(Invitation::InvitationId(_)) | None => "",
-            };
-            (Named::Link(api.queries.claim(token)?), None)
-        }
-    };
+    let given = request.invitation.map(|given| match given {
+        Invitation::Token(token) => Given::Token(token),
+        Invitation::InvitationId(id) => Given::Id(id),
+    });
+    let (invitation, user) = answered(api, cx, v, given, &request.user_id)?;
     let written = api.store.write(cx, options, DeclineInvitation { invitation, user }).await?;
     Ok(wire::DeclineInvitationResponse {
         invitation: Some(invitation::message(&written.answer, api.queries.now())),
@@ -122,13 +111,46 @@ pub(super) async fn request_new_invitation(
     cx: &Context,
     request: wire::RequestNewInvitationRequest,
 ) -> Result<wire::RequestNewInvitationResponse, Failure> {
+    use wire::request_new_invitation_request::Invitation;
+
     let mut v = Violations::default();
     let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    v.all(())?;
-    let claim = api.queries.claim(&request.token)?;
-    let written = api.store.write(cx, options, RequestNewInvitation { claim }).await?;
+    let given = request.invitation.map(|given| match given {
+        Invitation::Token(token) => Given::Token(token),
+        Invitation::InvitationId(id) => Given::Id(id),
+    });
+    let (invitation, user) = answered(api, cx, v, given, &request.user_id)?;
+    let written = api.store.write(cx, options, RequestNewInvitation { invitation, user }).await?;
     let request_time = Some(convert::timestamp(written.answer));
     Ok(wire::RequestNewInvitationResponse { request_time, revision: api.revision(&written) })
+}
+
+/// How a request names the invitation that it answers.
+enum Given {
+    Token(String),
+    Id(String),
+}
+
+/// The invitation that is answered, and by whom if it is named by its id. A link needs nobody else.
+fn answered(
+    api: &Api,
+    cx: &Context,
+    mut v: Violations,
+    given: Option<Given>,
+    user: &str,
+) -> Result<(Named, Option<UserId>), Failure> {
+    match given.unwrap_or(Given::Token(String::new())) {
+        Given::Id(id) => {
+            let id = v.id("invitation_id", &id);
+            let user = answerer(&mut v, cx, user);
+            let (id, user) = v.all((id, user))?;
+            Ok((Named::Id(id), Some(user)))
+        }
+        Given::Token(token) => {
+            v.all(())?;
+            Ok((Named::Link(api.queries.claim(&token)?), None))
+        }
+    }
 }
 
 /// Who answers: whoever is named, or the person that the call acts for.

@@ -167,6 +167,7 @@ fn refused(refusal: Refusal) -> BatchInvitationOutcome {
         Refusal::DomainNotAllowed => BatchInvitationOutcome::DomainNotAllowed,
         Refusal::MemberElsewhere => BatchInvitationOutcome::MemberElsewhere,
         Refusal::SeatsExhausted => BatchInvitationOutcome::SeatsExhausted,
+        Refusal::OwnAddress => BatchInvitationOutcome::OwnAddress,
         Refusal::PendingInvitationsExhausted => BatchInvitationOutcome::PendingInvitationsExhausted,
     }
 }
@@ -253,6 +254,9 @@ pub(super) async fn report_delivery(
         text => v.field("delivery_id", text.parse().map_err(|_| "must be a UUID")).map(Some),
     };
     let outcome = invitation::outcome(&mut v, request.state, &request.error);
+    if api.queries.quotes_link(&request.error) {
+        v.add("error", "must not quote the invitation's link, which would let in whoever reads it");
+    }
     let attempts = u32::try_from(request.attempts).ok().filter(|attempts| *attempts <= 1000);
     if attempts.is_none() {
         v.add("attempts", "must be between 0 and 1,000");

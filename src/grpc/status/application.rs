@@ -38,7 +38,9 @@ pub(super) fn explain(error: &Error, call_id: &str) -> Explained {
         }
         Error::EtagMismatch => because(Reason::EtagMismatch).retry_after(later::AT_ONCE),
         Error::RequestIdReused => because(Reason::RequestIdReused),
-        Error::TokenInvalid => because(Reason::TokenInvalid),
+        Error::TokenInvalid => {
+            because(Reason::TokenInvalid).with("hint", "open the link in the mail again, or ask whoever invited")
+        }
         Error::RevisionInvalid => because(Reason::RevisionInvalid),
         Error::RevisionNotReached => because(Reason::RevisionNotReached).retry_after(later::CONTENTION),
         Error::CursorInvalid => because(Reason::CursorInvalid),
@@ -61,13 +63,17 @@ fn missing(what: &Missing) -> Explained {
 }
 
 fn taken(what: &Taken) -> Explained {
-    let (reason, kind) = match what {
-        Taken::Slug => (Reason::SlugTaken, "Team"),
-        Taken::UserId => (Reason::UserIdTaken, "User"),
-        Taken::Email => (Reason::EmailTaken, "User"),
-        Taken::RoleKey => (Reason::RoleKeyTaken, "Role"),
+    let (reason, kind, hint) = match what {
+        Taken::Slug => (Reason::SlugTaken, "Team", None),
+        Taken::UserId => (Reason::UserIdTaken, "User", Some("name another id, or the known user")),
+        Taken::Email => (Reason::EmailTaken, "User", Some("name the known user who has this address")),
+        Taken::RoleKey => (Reason::RoleKeyTaken, "Role", None),
     };
-    Explained::new(reason, what).resource(kind, "")
+    let explained = Explained::new(reason, what).resource(kind, "");
+    match hint {
+        Some(hint) => explained.with("hint", hint),
+        None => explained,
+    }
 }
 
 fn storage(error: &Error, failure: &repository::Error, call_id: &str) -> Explained {

@@ -117,12 +117,12 @@ impl Explained {
         self.detail("PreconditionFailure", &PreconditionFailure { violations: vec![violation] })
     }
 
-    /// Adds that the state of each of these subjects forbids it.
-    pub(super) fn preconditions(self, subjects: &[String]) -> Self {
-        let violation = |subject: &String| precondition_failure::Violation {
+    /// Adds that the state of each of these subjects forbids it, and why.
+    pub(super) fn preconditions(self, subjects: &[(String, String)]) -> Self {
+        let violation = |(subject, why): &(String, String)| precondition_failure::Violation {
             r#type: self.reason.as_str_name().to_owned(),
             subject: limited(subject),
-            description: String::new(),
+            description: limited(why),
         };
         let violations = subjects.iter().map(violation).collect();
         self.detail("PreconditionFailure", &PreconditionFailure { violations })

@@ -68,8 +68,8 @@ fn by_rule(rule: &Broken) -> Explained {
         Broken::ExpireTimeTooLate { days } => state_of("invitation", Reason::ExpireTimeTooLate).with("days", days),
         Broken::DeliveryNotReportable => state_of("invitation", Reason::DeliveryNotReportable),
         Broken::DeliverySuperseded => state_of("invitation", Reason::DeliverySuperseded),
-        Broken::BatchRefused { refused, addresses } => {
-            because(Reason::BatchRefused).with("refused", refused).preconditions(addresses)
+        Broken::BatchRefused { refused, first } => {
+            because(Reason::BatchRefused).with("refused", refused).preconditions(first)
         }
         Broken::EmailNotVerified => state_of("user", Reason::EmailNotVerified),
         Broken::EmailMismatch { masked_email } => {

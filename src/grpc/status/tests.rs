@@ -57,7 +57,7 @@ fn broken_rules() {
     PermissionDenied GRANT_EXCEEDS_OWN {"permission": "roster.teams.delete"}
     FailedPrecondition OWNER_ROLE_NOT_GRANTABLE {} PreconditionFailure
     FailedPrecondition LAST_OWNER {} PreconditionFailure
-    FailedPrecondition OWN_ROLE {} PreconditionFailure
+    FailedPrecondition OWN_ROLE {"hint": "ask another owner or admin of the team to do it"} PreconditionFailure
     FailedPrecondition OWN_MEMBERSHIP {} PreconditionFailure
     FailedPrecondition ALREADY_OWNER {} PreconditionFailure
     AlreadyExists ALREADY_MEMBER {} ResourceInfo
@@ -120,13 +120,13 @@ fn use_cases() {
     NotFound ROLE_NOT_FOUND {"role": "editor"} ResourceInfo
     NotFound INVITATION_NOT_FOUND {"invitation": "i"} ResourceInfo
     AlreadyExists SLUG_TAKEN {} ResourceInfo
-    AlreadyExists USER_ID_TAKEN {} ResourceInfo
-    AlreadyExists EMAIL_TAKEN {} ResourceInfo
+    AlreadyExists USER_ID_TAKEN {"hint": "name another id, or the known user"} ResourceInfo
+    AlreadyExists EMAIL_TAKEN {"hint": "name the known user who has this address"} ResourceInfo
     ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "scope": "team"} QuotaFailure RetryInfo
     ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "recipient": "bob@example.com", "scope": "recipient"} QuotaFailure
     Aborted ETAG_MISMATCH {} RetryInfo
     InvalidArgument REQUEST_ID_REUSED {}
-    InvalidArgument TOKEN_INVALID {}
+    InvalidArgument TOKEN_INVALID {"hint": "open the link in the mail again, or ask whoever invited"}
     InvalidArgument REVISION_INVALID {}
     Unavailable REVISION_NOT_REACHED {} RetryInfo
     InvalidArgument CURSOR_INVALID {}

@@ -244,7 +244,8 @@ impl Case {
             }
             AskAnew => {
                 let token = self.token.clone();
-                let request = wire::RequestNewInvitationRequest { token, request_id, ..Default::default() };
+                let invitation = Some(wire::request_new_invitation_request::Invitation::Token(token));
+                let request = wire::RequestNewInvitationRequest { invitation, request_id, ..Default::default() };
                 service.invitations().request_new_invitation(request).await.map(drop)
             }
             RemoveInviter => {

@@ -273,7 +273,7 @@ impl Model {
         let less = !before.roles.is_subset(&wanted.roles) || !before.permissions.is_subset(&wanted.permissions);
         self.of(team).members.get_mut(&who).unwrap().grant = wanted;
         if less {
-            self.after_loss(team, who);
+            self.after_demotion(team, who);
         }
         Ok(())
     }
@@ -291,7 +291,7 @@ impl Model {
         require(self.member(team, who).is_some(), "MEMBER_NOT_FOUND")?;
         self.check_removal(by, team, who)?;
         self.of(team).members.get_mut(&who).unwrap().suspended = true;
-        self.after_loss(team, who);
+        self.after_demotion(team, who);
         Ok(())
     }
 
@@ -333,7 +333,7 @@ impl Model {
         from.iter().for_each(|team| why.add(self.check_removal(by, *team, who)));
         why.end()?;
         from.iter().for_each(|team| drop(self.of(*team).members.remove(&who)));
-        from.iter().for_each(|team| self.after_removal(*team, who));
+        from.iter().for_each(|team| self.after_demotion(*team, who));
         Ok(())
     }
 
@@ -344,7 +344,7 @@ impl Model {
         require(self.closed_by(team).is_empty() || self.owns(person), "TEAM_DISABLED")?;
         require(!self.is_last_owner(team, person), "LAST_OWNER")?;
         self.of(team).members.remove(&person);
-        self.after_removal(team, person);
+        self.after_demotion(team, person);
         Ok(())
     }
 

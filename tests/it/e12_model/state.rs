@@ -239,7 +239,7 @@ impl Model {
             of.members.retain(|_, membership| membership.grant.end.is_none_or(|end| end > now));
         }
         self.lapsed.extend(gone.iter().chain(&less));
-        gone.into_iter().for_each(|(team, who)| self.after_removal(team, who));
+        gone.into_iter().for_each(|(team, who)| self.after_demotion(team, who));
         less.into_iter().for_each(|(team, who)| self.after_loss(team, who));
     }
 

@@ -44,8 +44,24 @@ impl Caller {
         self.invitations().list_my_invitations(request).await
     }
 
-    async fn request_new(&self, token: &str) -> Result<Response<wire::RequestNewInvitationResponse>, Status> {
-        let request = RequestNewInvitationRequest { token: token.to_owned(), ..Default::default() };
+    pub(super) async fn request_new(
+        &self,
+        token: &str,
+    ) -> Result<Response<wire::RequestNewInvitationResponse>, Status> {
+        let invitation = Some(wire::request_new_invitation_request::Invitation::Token(token.to_owned()));
+        let request = RequestNewInvitationRequest { invitation, ..Default::default() };
+        self.invitations().request_new_invitation(request).await
+    }
+}
+
+impl Caller {
+    async fn request_new_by_id(
+        &self,
+        id: &str,
+        user: &str,
+    ) -> Result<Response<wire::RequestNewInvitationResponse>, Status> {
+        let invitation = Some(wire::request_new_invitation_request::Invitation::InvitationId(id.to_owned()));
+        let request = RequestNewInvitationRequest { invitation, user_id: user.to_owned(), ..Default::default() };
         self.invitations().request_new_invitation(request).await
     }
 }
@@ -127,6 +143,20 @@ both! {
         assert_eq!(found, 3);
     }
 
+    async fn a_person_is_told_what_stands_against_them(db: Db) {
+        let s = Scene::new(db).await;
+        let (north, south) = (s.team_below("North").await, s.team_below("South").await);
+        s.person("ada").invite(&north, "eve@example.com", &["member"]).await.done();
+        let token = s.service().token(&north, &s.person("eve").my_invitations("").await.done().invitations[0].invitation_id).await;
+        s.service().add(&south, "eve", &["member"]).await.done();
+        s.rule(TeamPolicy { exclusive_membership: true, ..Default::default() }, "exclusive_membership").await.done();
+        let mine = s.person("eve").my_invitations("").await.done().invitations.remove(0).preview.unwrap();
+        assert_eq!((mine.blocked_by(), actions(&mine)), (ErrorReason::MemberElsewhere, vec![Action::AskInviter, Action::Decline]));
+        // Whoever else may hold the link is not told where the person is a member.
+        assert_eq!(s.service().preview(&token).await.blocked_by(), ErrorReason::Unspecified);
+        s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "MEMBER_ELSEWHERE");
+    }
+
     async fn an_address_that_is_not_verified_shows_nothing(db: Db) {
         let s = Scene::new(db).await;
         let (id, token) = s.invited("eve@example.com", &["member"]).await;
@@ -167,6 +197,22 @@ both! {
         s.service().accept_new(&token, "dan").await.refused(Code::FailedPrecondition, "LINK_REPLACED");
         s.service().accept_new(&s.token(&invited.id).await, "dan").await.done();
         s.service().request_new("nonsense").await.refused(Code::InvalidArgument, "TOKEN_INVALID");
+    }
+
+    async fn a_person_asks_for_a_new_one_without_a_link(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, _) = s.invited("eve@example.com", &["member"]).await;
+        s.person("eve").request_new_by_id(&id, "").await.refused(Code::FailedPrecondition, "INVITATION_OPEN");
+        s.server.clock.advance(TimeDelta::days(14));
+        let mine = s.person("eve").my_invitations("").await.done().invitations.remove(0);
+        assert_eq!((&mine.invitation_id, actions(&mine.preview.unwrap())), (&id, vec![Action::RequestNew]));
+        s.person("carol").request_new_by_id(&id, "").await.refused(Code::NotFound, "INVITATION_NOT_FOUND");
+        s.person("carol").request_new_by_id(&id, "eve").await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+        s.service().request_new_by_id(&id, "nobody").await.refused(Code::NotFound, "USER_NOT_FOUND");
+        s.service().request_new_by_id(&id, "").await.refused(Code::InvalidArgument, "INVALID_FIELD");
+        s.person("eve").request_new_by_id(&id, "").await.done();
+        assert_eq!(s.told(&["invitation_renewal_requested"]).await, ["invitation_renewal_requested DIRECT"]);
+        s.server.wait_for_mails("ada@example.com", 1).await;
     }
 
     async fn the_owner_is_asked_where_the_inviter_cannot_help(db: Db) {
@@ -263,7 +309,10 @@ both! {
         assert!(refusal.metadata["hint"].contains("admin"), "{refusal:?}");
         assert_eq!(s.service().members(&north).await, [""; 0], "all or nothing");
         assert_eq!(s.invitation(&made.id).await.state(), InvitationState::Pending);
+        // Taking some away takes back what is addressed to them, too.
         s.person("ada").set_roles(&s.team, "eve", &all[1..]).await.done();
+        s.service().accept(&token, "eve").await.refused(Code::FailedPrecondition, "INVITATION_CANCELED");
+        let (_, token) = s.invited_to("eve@example.com", vec![grant(&north, &["admin"])]).await;
         s.service().accept(&token, "eve").await.done();
         let member = s.service().member(&s.team, "eve").await.done().member.unwrap();
         assert_eq!(member.role_ids.len(), 20);

@@ -2,6 +2,7 @@
 
 use roster_proto::v1::{self as wire, BatchCreateInvitationsRequest, BatchInvitationOutcome as Outcome, TeamPolicy};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::{
     both,
@@ -68,6 +69,21 @@ both! {
         let (open, _) = s.invited("open@example.com", &["member"]).await;
         let result = s.person("carol").invite_many(batch(&s.team, "open@example.com")).await.done().results.remove(0);
         assert_eq!((result.invitation_id, result.invitation), (open, None));
+        // One that another team of the tree sent, too.
+        let north = s.team_below("North").await;
+        s.service().add(&north, "eve", &["admin"]).await.done();
+        let (both, _) = s.invited_to("both@example.com", vec![crate::invitations::several::grant(&north, &["member"])]).await;
+        let by = |person: &str| { let (caller, north) = (s.person(person), north.clone()); async move { caller.invite_many(batch(&north, "both@example.com")).await.done().results.remove(0) } };
+        let result = by("eve").await;
+        assert_eq!((&result.invitation_id, result.invitation), (&both.id, None));
+        assert_eq!(by("ada").await.invitation.unwrap().team_id, s.team);
+    }
+
+    async fn ones_own_address_cannot_be_invited(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        let answer = s.person("bob").invite_many(batch(&north, "bob@example.com dan@example.com")).await.done();
+        assert_eq!(told(&answer), [("bob@example.com", Outcome::OwnAddress), ("dan@example.com", Outcome::Created)]);
     }
 
     async fn an_atomic_batch_invites_all_or_nobody(db: Db) {
@@ -78,6 +94,10 @@ both! {
         refused.refused(Code::FailedPrecondition, "BATCH_REFUSED");
         let info = crate::support::outcome::error_info(&status);
         assert_eq!(info.metadata["refused"], "2");
+        let why = status.get_details_precondition_failure().unwrap().violations;
+        let why: Vec<_> = why.iter().map(|why| (why.subject.as_str(), why.description.as_str())).collect();
+        assert_eq!((why[0].0, why[1].0), ("carol@example.com", "x@y"));
+        assert!(why[0].1.contains("member") && !why[1].1.is_empty(), "{why:?}");
         assert_eq!(s.told(&["invitation_created"]).await.len(), 0);
         let good = BatchCreateInvitationsRequest { atomic: true, ..batch(&s.team, "dan@example.com, fay@example.com") };
         assert_eq!(s.person("bob").invite_many(good).await.done().created_count, 2);

@@ -97,6 +97,40 @@ both! {
         s.person("carol").update_invitation(s.changed(&id, below), &["grants"]).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
     }
 
+    async fn to_prolong_an_invitation_is_to_give_what_it_gives(db: Db) {
+        let s = Scene::new(db).await;
+        let (id, _) = s.invited("eve@example.com", &["admin"]).await;
+        let north = s.team_below("North").await;
+        let (both, _) = s.invited_to("fay@example.com", vec![grant(&north, &["member"])]).await;
+        let rights = ["roster.invitations.*", "roster.teams.read", "roster.members.read", "roster.roles.read"];
+        let editor = s.own_role("editor", &rights, false).await;
+        s.service().set_roles(&s.team, "carol", &[&editor]).await.done();
+        let end = |id: &str, days| s.changed(id, Invitation { expire_time: Some(stamp(s.after(TimeDelta::days(days)))), ..Default::default() });
+        let carol = s.person("carol");
+        carol.update_invitation(end(&id, 60), &["expire_time"]).await.refused(Code::PermissionDenied, "GRANT_EXCEEDS_OWN");
+        carol.update_invitation(end(&both.id, 60), &["expire_time"]).await.refused(Code::PermissionDenied, "PERMISSION_DENIED");
+        // To have it end sooner gives nobody anything, and she does not come to answer for it.
+        let sooner = carol.update_invitation(end(&id, 1), &["expire_time"]).await.done().invitation.unwrap();
+        assert_eq!(sooner.inviter_user_id, "ada");
+        // Whoever prolongs it does, also where what is granted is locked.
+        let policy = TeamPolicy { invitee_roles_editable: Some(false), ..Default::default() };
+        s.rule(policy, "invitee_roles_editable").await.done();
+        let later = s.person("bob").update_invitation(end(&id, 60), &["expire_time"]).await.done().invitation.unwrap();
+        assert_eq!(later.inviter_user_id, "bob");
+    }
+
+    async fn nobody_invites_their_own_address(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        s.person("bob").invite(&north, "bob@example.com", &["admin"]).await.refused(Code::FailedPrecondition, "OWN_ROLE");
+        let by_ada = s.person("ada").invite(&north, "bob@example.com", &["member"]).await.done().invitation.unwrap();
+        // Nor do they come to answer for what another sent them.
+        s.person("bob").resend(&north, &by_ada.id).await.refused(Code::FailedPrecondition, "OWN_ROLE");
+        let more = Invitation { team_id: north.clone(), id: by_ada.id.clone(), grants: vec![grant(&north, &["admin"])], ..Default::default() };
+        s.person("bob").update_invitation(more, &["grants"]).await.refused(Code::FailedPrecondition, "OWN_ROLE");
+        s.service().accept(&s.service().token(&north, &by_ada.id).await, "bob").await.done();
+    }
+
     async fn a_change_is_refused_where_it_cannot_be(db: Db) {
         let s = Scene::new(db).await;
         let (id, token) = s.invited("eve@example.com", &["member"]).await;

@@ -1,5 +1,6 @@
 //! Deliveries by an outside mailer, and mails that come back.
 
+use chrono::TimeDelta;
 use roster_proto::{
     events::v1::event::Payload,
     v1::{self as wire, DeliveryState, GetInvitationLinkRequest, ReportDeliveryRequest},
@@ -46,6 +47,24 @@ impl Scene {
 }
 
 both! {
+    async fn an_outside_mailer_is_told_whom_to_ask_for_a_new_one(db: Db) {
+        let s = Scene::new(db).await;
+        let id = s.service().invite_outside(&s.team, "dan@example.com").await;
+        let token = s.token(&id).await;
+        s.server.clock.advance(TimeDelta::days(14));
+        s.service().request_new(&token).await.done();
+        let log = Log::read(&s.service()).await;
+        let asked = log.events.iter().find_map(|event| match event.payload.as_ref().unwrap() {
+            Payload::InvitationRenewalRequested(asked) => Some(asked.recipient_user_id.clone()),
+            _ => None,
+        });
+        assert_eq!(asked.as_deref(), Some("ada"), "a service invited, so it is the owner");
+        // Roster itself writes to nobody: a mail that it does send comes after, and alone.
+        s.invited("fay@example.com", &["member"]).await;
+        s.server.wait_for_mails("fay@example.com", 1).await;
+        assert!(s.server.mails_to("ada@example.com").is_empty());
+    }
+
     async fn an_outside_mailer_is_asked_and_reports(db: Db) {
         let s = Scene::new(db).await;
         let id = s.service().invite_outside(&s.team, "dan@example.com").await;
@@ -54,6 +73,16 @@ both! {
         assert_eq!((delivery.state(), &requested), (DeliveryState::Queued, &vec![delivery.id.clone()]));
         let link = GetInvitationLinkRequest { team_id: s.team.clone(), invitation_id: id.clone(), ..Default::default() };
         s.service().invitations().get_invitation_link(link).await.done();
+
+        // What the mailer was told may quote the mail, and so the link.
+        let quoting = ReportDeliveryRequest {
+            team_id: s.team.clone(),
+            invitation_id: id.clone(),
+            state: DeliveryState::Failed.into(),
+            error: format!("550 spam: <https://app.example.com/join?token={}>", s.token(&id).await),
+            ..Default::default()
+        };
+        s.service().invitations().report_delivery(quoting).await.refused(Code::InvalidArgument, "INVALID_FIELD");
 
         let sent = s.service().report(&s.team, &id, &delivery.id, DeliveryState::Sent).await.done().invitation.unwrap();
         let told = sent.delivery.unwrap();

@@ -1,12 +1,13 @@
 //! The people of a team in one list: members, and those who were invited.
 
 use chrono::TimeDelta;
-use roster_proto::v1::{ListRosterRequest, RosterEntry, RosterStatus};
+use roster_proto::v1::{self as wire, Invitation, ListRosterRequest, RosterEntry, RosterStatus, roster_entry::Source};
 use tonic::Code;
 
 use crate::{
     both,
-    support::{Caller, Db, Outcome as _, Scene},
+    invitations::several::grant,
+    support::{Caller, Db, Outcome as _, Scene, acts::texts},
 };
 
 impl Caller {
@@ -33,6 +34,15 @@ fn told(entries: &[RosterEntry]) -> Vec<String> {
         format!("{} {status}", entry.email.trim_end_matches("@example.com"))
     };
     entries.iter().map(one).collect()
+}
+
+/// The invitation to this address among these.
+fn invited(entries: &[RosterEntry], email: &str) -> Invitation {
+    let found = entries.iter().find(|entry| entry.email == email).unwrap();
+    match found.source.clone().unwrap() {
+        Source::Invitation(invitation) => invitation,
+        Source::Member(member) => panic!("{member:?}"),
+    }
 }
 
 impl Scene {
@@ -67,6 +77,29 @@ impl Scene {
 }
 
 both! {
+    async fn what_another_team_sent_is_shown_whole_to_who_may_read_there(db: Db) {
+        let s = Scene::new(db).await;
+        let north = s.team_below("North").await;
+        s.service().add(&north, "eve", &["admin"]).await.done();
+        let request = wire::CreateInvitationRequest {
+            team_id: s.team.clone(),
+            email: "dan@example.com".to_owned(),
+            role_ids: texts(&["admin"]),
+            other_grants: vec![grant(&north, &["member"])],
+            message: "Welcome".to_owned(),
+            metadata: [("plan".to_owned(), "gold".to_owned())].into(),
+            ..Default::default()
+        };
+        let sent = s.person("ada").invitations().create_invitation(request).await.done().invitation.unwrap();
+        s.server.wait_for_mails("dan@example.com", 1).await;
+        let whole = invited(&s.person("ada").roster(&north, &[], 50).await, "dan@example.com");
+        assert_eq!((whole.grants.len(), whole.message.as_str(), whole.inviter_user_id.as_str()), (2, "Welcome", "ada"));
+        let part = invited(&s.person("eve").roster(&north, &[], 50).await, "dan@example.com");
+        assert_eq!((&part.id, &part.grants), (&sent.id, &vec![grant(&north, &["member"])]));
+        assert_eq!((part.message.as_str(), part.inviter_user_id.as_str(), part.metadata.len()), ("", "", 0));
+        assert_eq!(invited(&s.person("ada").roster(&s.team, &[], 50).await, "dan@example.com"), whole);
+    }
+
     async fn everybody_is_in_one_list(db: Db) {
         let (s, expected) = Scene::with_everybody(db).await;
         let entries = s.person("bob").roster(&s.team, &[], 50).await;

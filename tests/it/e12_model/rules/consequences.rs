@@ -58,8 +58,8 @@ impl Model {
         });
     }
 
-    /// Somebody is no member of a team any more.
-    pub fn after_removal(&mut self, team: usize, who: usize) {
+    /// Somebody was demoted or suspended in a team, or is no member of it any more.
+    pub fn after_demotion(&mut self, team: usize, who: usize) {
         self.cancel_all(|sent| sent.to == who && sent.grants.contains_key(&team));
         self.after_loss(team, who);
     }

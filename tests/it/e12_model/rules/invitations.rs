@@ -49,6 +49,7 @@ impl Model {
         self.enter_all(by, grants.keys(), CREATE)?;
         let mut why = Refusals::default();
         self.check_offers(by, grants, &mut why);
+        why.when(by == Some(to), "OWN_ROLE");
         self.check_address(to, grants, None, &mut why);
         self.check_seats(to, grants.keys(), &mut why);
         why.end()?;
@@ -80,6 +81,7 @@ impl Model {
         let mut outcomes = Vec::new();
         for (n, to) in to.iter().enumerate() {
             let mut why = Refusals::default();
+            why.when(by == Some(*to), "OWN_ADDRESS");
             after.check_address(*to, grants, None, &mut why);
             after.check_seats(*to, grants.keys(), &mut why);
             if why.0.is_empty() {
@@ -143,6 +145,7 @@ impl Model {
         if why.0.remove("ROLE_NOT_FOUND") {
             why.0.insert("ROLE_GONE");
         }
+        why.when(by == Some(before.to), "OWN_ROLE");
         self.check_address(before.to, &before.grants, Some(n), &mut why);
         if !open {
             self.check_seats(before.to, before.grants.keys(), &mut why);
@@ -166,8 +169,9 @@ impl Model {
         let mut after = Invitation { end: end.unwrap_or(before.end), ..before.clone() };
         let mut why = Refusals::default();
         why.when(after.end <= self.now, "EXPIRE_TIME_PASSED");
-        if let Some(grants) = grants.filter(|grants| **grants != before.grants) {
-            // Who changes what is granted comes to answer for it, and so has to be somebody who could have sent it.
+        let grants = grants.unwrap_or(&before.grants);
+        if *grants != before.grants || after.end > before.end {
+            // Who changes what is granted, or for how long, comes to answer for it: they have to be able to send it.
             let mut entry = Refusals::default();
             entry.add(self.enter_all(by, before.grants.keys().chain(grants.keys()), UPDATE));
             entry.add(self.enter_all(by, grants.keys(), CREATE));
@@ -176,6 +180,7 @@ impl Model {
                 return why.end();
             }
             self.check_offers(by, grants, &mut why);
+            why.when(by == Some(before.to), "OWN_ROLE");
             self.check_address(before.to, grants, Some(n), &mut why);
             let added = grants.keys().filter(|team| !before.grants.contains_key(team));
             self.check_seats(before.to, added, &mut why);
