@@ -47,7 +47,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let config = Config::load(file)?;
             let resource = telemetry::resource(&config.telemetry)?;
             let telemetry = config.telemetry.clone();
-            with_telemetry(&telemetry, &resource, async { Ok(app::serve(config, &resource).await?) })?;
+            with_telemetry(&telemetry, &resource, async {
+                // All of it at once, and before anything is touched.
+                check(&config, app::Reach::Files).await?;
+                Ok(app::serve(config, &resource).await?)
+            })?;
         }
         Command::Migrate(migrate) => {
             let config = Config::load(file)?;
@@ -136,11 +140,14 @@ fn check_health(
 fn check_config(file: Option<&Path>, connect: bool) -> Result<(), Failure> {
     let config = Config::load(file)?;
     let reach = if connect { app::Reach::Servers } else { app::Reach::Files };
-    let problems = on_runtime(async { Ok(app::check(&config, reach).await) })?;
-    if !problems.as_slice().is_empty() {
-        return Err(config::Error::Invalid(problems).into());
-    }
+    on_runtime(check(&config, reach))?;
     Ok(print("ok")?)
+}
+
+/// Fails with all that is wrong with what the configuration names.
+async fn check(config: &Config, reach: app::Reach) -> Result<(), Failure> {
+    let problems = app::check(config, reach).await;
+    if problems.as_slice().is_empty() { Ok(()) } else { Err(config::Error::Invalid(problems).into()) }
 }
 
 /// Writes bytes that no terminal can show.

@@ -152,7 +152,11 @@ async fn a_server_does_not_start_with_files_that_cannot_be_used() {
     issued.write(folder);
     std::fs::write(folder.join("tls.key"), Authority::new().server().key).unwrap();
     std::fs::write(folder.join("keys.json"), "{}").unwrap();
+    std::fs::write(folder.join("ca.pem"), "none").unwrap();
     let variables = [
+        ("ROSTER_MAIL__TRANSPORT", "smtp"),
+        ("ROSTER_MAIL__SMTP__HOST", "smtp.example.com"),
+        ("ROSTER_MAIL__SMTP__CA_FILE", "ca.pem"),
         ("ROSTER_SERVER__LISTEN", "127.0.0.1:0"),
         ("ROSTER_SERVER__TLS__CERTIFICATE_FILE", "tls.crt"),
         ("ROSTER_SERVER__TLS__KEY_FILE", "tls.key"),
@@ -164,10 +168,12 @@ async fn a_server_does_not_start_with_files_that_cannot_be_used() {
     ];
     let ended = run(roster(folder, &[], &variables)).await;
     let told = printed(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{told}");
-    // Both at once, each under its key.
+    assert_eq!(ended.status.code(), Some(2), "{told}");
+    // All at once, each under its key, and before anything was made.
     assert!(told.contains("server.tls: cannot use tls.crt, tls.key: "), "{told}");
     assert!(told.contains("auth.jwt.jwks_file: cannot use keys.json: it has no list of keys"), "{told}");
+    assert!(told.contains("mail.smtp: "), "{told}");
+    assert!(!folder.join("data").exists(), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
