@@ -50,9 +50,9 @@
 {{- $server := (include "roster.config" . | fromJson).server }}
 {{- $delay := include "roster.milliseconds" (dict "key" "server.drain_delay" "text" $server.drain_delay) | int }}
 {{- $drain := include "roster.milliseconds" (dict "key" "server.drain_timeout" "text" (default "20s" $server.drain_timeout)) | int }}
-{{- $needed := add $delay $drain 5000 }}
+{{- $needed := add $delay $drain 10000 }}
 {{- $given := mul (int .Values.terminationGracePeriodSeconds) 1000 }}
 {{- if le $given $needed }}
-{{- fail (printf "terminationGracePeriodSeconds: is %ds, and has to be more than server.drain_delay, server.drain_timeout and 5s together, which is %gs" (int .Values.terminationGracePeriodSeconds) (divf $needed 1000)) }}
+{{- fail (printf "terminationGracePeriodSeconds: is %ds, and has to be more than server.drain_delay, server.drain_timeout and 10s together, which is %gs" (int .Values.terminationGracePeriodSeconds) (divf $needed 1000)) }}
 {{- end }}
 {{- end }}

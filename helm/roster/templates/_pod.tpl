@@ -126,7 +126,8 @@ securityContext:
 {{- define "roster.probe" -}}
 {{- $root := index . 0 }}
 {{- $live := eq (index . 1) "liveness" -}}
-{{- if eq (include "roster.probes" $root) "grpc" -}}
+{{- /* The port for calls answers once the schema is up to date, which may take its time; the admin port from the first moment. */ -}}
+{{- if and (ne (index . 2) "startup") (eq (include "roster.probes" $root) "grpc") -}}
 grpc:
   port: 50051
   {{- if $live }}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Rendered, SETS, rendered};
+use crate::architecture::source::root;
 
 fn labels<'a>(value: &'a Value, path: &str) -> &'a Map<String, Value> {
     value.pointer(path).and_then(Value::as_object).unwrap_or_else(|| panic!("{path} in {value}"))
@@ -140,7 +141,7 @@ async fn probes_ask_for_what_the_program_answers() {
     use roster::grpc::healthcheck::{LIVE, READY};
     let rendered = rendered("minimal").await;
     let container = &rendered.pod("Deployment")["spec"]["containers"][0];
-    for (probe, service) in [("startupProbe", LIVE), ("livenessProbe", LIVE), ("readinessProbe", READY)] {
+    for (probe, service) in [("livenessProbe", LIVE), ("readinessProbe", READY)] {
         assert_eq!(container[probe]["grpc"]["service"].as_str().unwrap_or_default(), service, "{probe}");
         assert_eq!(container[probe]["grpc"]["port"], container["ports"][0]["containerPort"], "{probe}");
     }
@@ -152,4 +153,17 @@ async fn probes_ask_for_what_the_program_answers() {
             assert_eq!(container[probe]["httpGet"], serde_json::json!({ "port": "admin", "path": path }), "{set}");
         }
     }
+}
+
+/// Alerts that ask Prometheus itself name the job under which the chart has it scraped.
+#[tokio::test]
+async fn what_is_scraped_has_the_job_that_alerts_ask_for() {
+    let alerts = std::fs::read_to_string(root().join("docs/observability/alerts.yaml")).unwrap();
+    let asked: BTreeSet<&str> = alerts.split("job=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let monitors: Vec<&Value> = rendered("production").await.all("ServiceMonitor").collect();
+    for endpoint in monitors.iter().flat_map(|monitor| monitor["spec"]["endpoints"].as_array().unwrap()) {
+        let set = endpoint["relabelings"].as_array().unwrap().iter().find(|rule| rule["targetLabel"] == "job").unwrap();
+        assert_eq!(asked, BTreeSet::from([set["replacement"].as_str().unwrap()]));
+    }
+    assert_eq!(monitors.len(), 1);
 }

@@ -31,9 +31,9 @@ const MISTAKES: [(&str, &str); 27] = [
     (r#"config.database={"url_file":"x"}"#, "config.database.url_file: the chart sets this; leave it out"),
     (r#"config.links={"keys":[]}"#, "config.links.keys: the chart sets this; leave it out"),
     // Pods that would be killed while they drain.
-    ("terminationGracePeriodSeconds=30", "terminationGracePeriodSeconds: is 30s, and has to be more than"),
-    (r#"config.server={"drain_timeout":"25s"}"#, "which is 35s"),
-    (r#"config.server={"drain_delay":"1m 1s"}"#, "which is 86s"),
+    ("terminationGracePeriodSeconds=35", "terminationGracePeriodSeconds: is 35s, and has to be more than"),
+    (r#"config.server={"drain_timeout":"25s"}"#, "which is 40s"),
+    (r#"config.server={"drain_delay":"1m 1s"}"#, "which is 91s"),
     (r#"config.server={"drain_delay":"soon"}"#, "config.server.drain_delay: \"soon\" is not a duration"),
 ];
 
@@ -66,8 +66,8 @@ async fn sqlite_is_one_pod_with_a_volume() {
 #[tokio::test]
 async fn a_grace_period_that_suffices_is_taken() {
     for otherwise in [
-        &["terminationGracePeriodSeconds=31"][..],
-        &["terminationGracePeriodSeconds=86", r#"config.server={"drain_delay":"1m500ms"}"#],
+        &["terminationGracePeriodSeconds=36"][..],
+        &["terminationGracePeriodSeconds=91", r#"config.server={"drain_delay":"1m500ms"}"#],
     ] {
         assert_eq!(render("minimal", otherwise).await.refused, None, "{otherwise:?}");
     }

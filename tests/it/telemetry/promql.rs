@@ -12,7 +12,7 @@ pub struct Asked {
 }
 
 /// The functions that may be used: a name that is misspelt is none of them.
-const FUNCTIONS: [&str; 7] = ["sum", "max", "topk", "rate", "increase", "histogram_quantile", "clamp_min"];
+const FUNCTIONS: [&str; 7] = ["absent", "sum", "max", "topk", "rate", "increase", "histogram_quantile"];
 const OPERATORS: [&str; 4] = ["and", "or", "unless", "bool"];
 const GROUPINGS: [&str; 4] = ["by", "without", "on", "ignoring"];
 
