@@ -17,8 +17,11 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{claims::Claims, jws::Jws, keys::KeySet, source::Source};
-use super::{Decision, Identity, Refusal, files::Files};
+use self::{claims::Claims, fetch::Fetcher, jws::Jws, keys::KeySet, source::Source};
+use super::{
+    Decision, Identity, Refusal,
+    files::{Files, Live},
+};
 use crate::{config, env::Env, lifecycle::spawn_essential};
 
 /// Why a token is not taken.
@@ -94,8 +97,12 @@ impl Tokens {
                 files.read("auth.jwt.jwks_file", [path], move |[text]| Ok(Some(KeySet::parse(text, &algorithms)?)))?,
             ),
             (None, url) => {
-                let (url, ca) = (url.as_ref()?.as_str(), config.jwks_ca_file.as_deref());
-                files.noting("auth.jwt.jwks_ca_file", Source::of_url(url, ca, algorithms, env, tasks))?
+                let (url, key) = (url.as_ref()?.to_string(), "auth.jwt.jwks_ca_file");
+                let fetcher = match &config.jwks_ca_file {
+                    Some(path) => files.read(key, [path], move |[pem]| Fetcher::new(&url, Some(pem)))?,
+                    None => Live::new(files.noting(key, Fetcher::new(&url, None))?),
+                };
+                Source::of_url(fetcher, algorithms, env, tasks)
             }
         };
         Some(Some(Self { config: config.clone(), source, env: env.clone() }))

@@ -2,6 +2,8 @@
 
 mod reload;
 
+use std::{path::PathBuf, time::Duration};
+
 use roster::config::{Config, JwtAlgorithm::ES256, ServiceCertificate};
 use roster_proto::{
     events::v1::{Actor, actor::Principal},
@@ -23,6 +25,7 @@ use crate::support::{
     issuer::{SigningKey, claims_of, key_set, take_tokens},
     outcome::violations,
     pki::{Authority, Issued},
+    process::replace,
     scene::{create_team, create_user},
     server::eventually,
 };
@@ -173,6 +176,37 @@ async fn a_certificate_that_is_not_good_gets_no_connection() {
     ] {
         assert!(m.connect(Some(&issued)).await.is_err(), "a certificate {way}");
     }
+}
+
+/// Over connections that are there and over new ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authorities_and_lists_of_certificates_are_exchanged() {
+    let mut folder = PathBuf::new();
+    let m = Mixed::start(|config| {
+        folder.clone_from(&config.data_dir);
+        std::fs::write(folder.join("callers.toml"), listed("archive.internal")).unwrap();
+        config.auth.callers_file = Some(folder.join("callers.toml"));
+        config.auth.reload_interval = Duration::from_millis(20);
+    })
+    .await;
+    let archive = m.with(&m.authority.client(&["archive.internal"])).await;
+    get(&archive, "ada").await.done();
+    replace(&folder.join("callers.toml"), &listed("other.internal"));
+    eventually("the name is off the list", async || get(&archive, "ada").await.err()).await;
+    get(&archive, "ada").await.refused(Code::Unauthenticated, "CREDENTIALS_INVALID");
+
+    let next = Authority::new();
+    let [before, after] = [&m.authority, &next].map(|authority| authority.client(&[BILLING]));
+    assert!(m.connect(Some(&after)).await.is_err());
+    replace(&folder.join("clients.pem"), next.pem());
+    eventually("the next authority", async || m.connect(Some(&after)).await.ok()).await;
+    get(&m.with(&after).await, "ada").await.done();
+    assert!(m.connect(Some(&before)).await.is_err(), "the former one is trusted no more");
+}
+
+/// A list of callers with one certificate.
+fn listed(san: &str) -> String {
+    format!("[[certificates]]\nname = \"listed\"\nsan = \"{san}\"\nscopes = [\"roster.users.*\"]\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! The issuer's keys: where they come from, how they change, and what happens when they cannot be had.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use futures::future::join_all;
 use roster::config::{Config, JwtAlgorithm::ES256};
@@ -15,7 +17,7 @@ use crate::support::{
     jwks::Publisher,
     outcome::{assert_says, error_info},
     pki::Authority,
-    process::steady_port,
+    process::{replace, steady_port},
     scene::create_user,
     server::eventually,
 };
@@ -210,12 +212,21 @@ async fn keys_are_fetched_from_whom_the_authority_knows() {
             let path = config.data_dir.join("ca.pem");
             std::fs::write(&path, pem).unwrap();
             config.auth.jwt.jwks_ca_file = Some(path);
+            config.auth.reload_interval = Duration::from_millis(20);
         })
         .await
     };
     enters(&trusting(&good).await, &key).await.unwrap();
     let asked = publisher.asked();
-    let refused = enters(&trusting(&evil).await, &key).await.unwrap_err();
+    let server = trusting(&evil).await;
+    let refused = enters(&server, &key).await.unwrap_err();
     assert_eq!(error_info(&refused).reason, "KEYS_UNAVAILABLE");
     assert_eq!(publisher.asked(), asked, "who is not trusted is not asked");
+    // The authorities are exchanged like any other file.
+    replace(&server.folder().join("ca.pem"), good.pem());
+    eventually("the keys", async || {
+        server.clock.advance(PAUSE);
+        enters(&server, &key).await.ok()
+    })
+    .await;
 }

@@ -1,7 +1,7 @@
 //! Fetching a key set over HTTP, within a time and a size. Redirects are not followed: who may say what the keys are is
 //! configured.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header::ACCEPT};
@@ -36,16 +36,19 @@ impl Fetcher {
     /// From this address, trusting these authorities or else the system's.
     ///
     /// # Errors
-    /// If the authorities cannot be read.
-    pub(super) fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, Cause> {
+    /// If the authorities, in PEM, cannot be read.
+    pub(super) fn new(url: &str, authorities: Option<&[u8]>) -> Result<Self, Cause> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let tls = match ca_file {
+        let tls = match authorities {
             None => builder.with_native_roots()?.with_no_client_auth(),
-            Some(path) => {
+            Some(pem) => {
                 let mut roots = RootCertStore::empty();
-                for authority in CertificateDer::pem_file_iter(path)? {
+                for authority in CertificateDer::pem_slice_iter(pem) {
                     roots.add(authority?)?;
+                }
+                if roots.is_empty() {
+                    return Err("it has no certificate".into());
                 }
                 builder.with_root_certificates(roots).with_no_client_auth()
             }

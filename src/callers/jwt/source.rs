@@ -5,7 +5,6 @@
 //! time: all who wait, wait for the same. What was fetched last stays when a fetch fails.
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,12 +18,7 @@ use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{fetch::Fetcher, keys::KeySet};
-use crate::{
-    callers::files::{Cause, Live},
-    causes::on_one_line,
-    config::JwtAlgorithm,
-    env::Env,
-};
+use crate::{callers::files::Live, causes::on_one_line, config::JwtAlgorithm, env::Env};
 
 /// How long to wait between looking for one unknown key and looking for the next.
 const PAUSE: TimeDelta = TimeDelta::seconds(30);
@@ -41,7 +35,7 @@ pub(super) struct Source {
 
 #[derive(Debug)]
 struct Remote {
-    fetcher: Fetcher,
+    fetcher: Live<Fetcher>,
     algorithms: Vec<JwtAlgorithm>,
     env: Env,
     tasks: TaskTracker,
@@ -65,20 +59,15 @@ impl Source {
     }
 
     /// Keys that are fetched, at first by [`Source::follow`].
-    ///
-    /// # Errors
-    /// If the authorities to trust cannot be read.
     pub(super) fn of_url(
-        url: &str,
-        ca_file: Option<&Path>,
+        fetcher: Live<Fetcher>,
         algorithms: Vec<JwtAlgorithm>,
         env: &Env,
         tasks: &TaskTracker,
-    ) -> Result<Self, Cause> {
-        let fetcher = Fetcher::new(url, ca_file)?;
+    ) -> Self {
         let (env, tasks) = (env.clone(), tasks.clone());
         let remote = Remote { fetcher, algorithms, env, tasks, fetching: Mutex::default() };
-        Ok(Self { keys: Live::new(None), remote: Some(Arc::new(remote)) })
+        Self { keys: Live::new(None), remote: Some(Arc::new(remote)) }
     }
 
     /// The keys as they are now; none if they were never fetched.
@@ -128,7 +117,7 @@ impl Source {
 }
 
 async fn fetch(remote: Arc<Remote>, keys: Live<Option<KeySet>>) {
-    let fetched = remote.fetcher.fetch().await;
+    let fetched = remote.fetcher.get().fetch().await;
     match fetched.and_then(|text| Ok(KeySet::parse(&text, &remote.algorithms)?)) {
         Ok(fetched) => keys.set(Some(fetched)),
         Err(cause) => {
