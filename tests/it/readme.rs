@@ -28,6 +28,9 @@ const PRODUCTS: [&str; 4] = [
 /// A line of the README that stands for any lines of the output.
 const LEFT_OUT: &str = "...";
 
+/// What grpcurl says of a request that it cannot read, and never sends.
+const NOT_CALLED: &str = "Error invoking";
+
 /// A command and what it prints.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
@@ -149,6 +152,8 @@ async fn check(name: &str, address: &str, folder: &Path, least: usize) {
     let shown = steps(&document);
     assert!(shown.len() > least, "{name}: {shown:#?}");
     let commands = shown.iter().map(|step| step.command.replace(ADDRESS, address)).collect();
+    let failed: Vec<&Step> = shown.iter().filter(|step| step.output.contains(NOT_CALLED)).collect();
+    assert!(failed.is_empty(), "{name} shows calls that were never made: {failed:#?}");
     for (shown, step) in shown.iter().zip(paste(commands, folder).await) {
         let (expected, printed) = (normal(&shown.output), normal(&step.output));
         assert!(
