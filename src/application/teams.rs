@@ -246,6 +246,7 @@ async fn grandfathered(work: &Work<'_>, before: &Team, after: &Team) -> Result<V
                 census::invitations_to_other_domains(tx, root, policy.allowed_email_domains.as_slice(), now).await?
             }
             (Rule::InvitedToSeveral, ..) => census::invitations_to_several_teams(tx, root, now).await?,
+            (Rule::InvitedElsewhere, ..) => census::invitations_to_members_elsewhere(tx, root, now).await?,
             (Rule::InvitedOwners, ..) => {
                 invitations::pending_to_role(tx, after, &RoleId::owner(), now).await?.len() as u64
             }

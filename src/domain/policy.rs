@@ -153,6 +153,8 @@ pub enum Rule {
     InvitedEmailDomains,
     /// Whether a person can be a member of one team only, for those who are invited to several.
     InvitedToSeveral,
+    /// Whether a person can be a member of one team only, for those who are invited and members of another.
+    InvitedElsewhere,
     /// How many owners the tree has, for those who are invited to be one.
     InvitedOwners,
 }
@@ -192,6 +194,7 @@ impl TeamPolicy {
             (Rule::AllowExternalMembers, !self.allow_external_members && before.allow_external_members),
             (Rule::InvitedEmailDomains, self.allowed_email_domains != before.allowed_email_domains),
             (Rule::InvitedToSeveral, self.exclusive_membership && !before.exclusive_membership),
+            (Rule::InvitedElsewhere, self.exclusive_membership && !before.exclusive_membership),
             (Rule::InvitedOwners, self.ownership == Ownership::Single && before.ownership == Ownership::Shared),
         ];
         rules.into_iter().filter_map(|(rule, changed)| changed.then_some(rule)).collect()

@@ -1,5 +1,7 @@
 //! Counting, over a whole tree, what its rules would not let in any more.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QuerySelect,
@@ -15,24 +17,18 @@ use super::{
 };
 use crate::domain::TeamId;
 
-/// How many teams have more members than this.
+/// How many teams have more seats taken than this, by members and by open invitations that grant something in them.
 pub async fn teams_over_seats(source: &impl Source, root: TeamId, limit: u32, now: DateTime<Utc>) -> Result<u64> {
-    groups(source, members(root, now), membership::Column::TeamId, limit).await
+    let mut seats = sizes(source, members(root, now), membership::Column::TeamId).await?;
+    for (team, held) in sizes(source, grants(root, now), invitation_grant::Column::TeamId).await? {
+        *seats.entry(team).or_default() += held;
+    }
+    Ok(seats.values().filter(|taken| **taken > i64::from(limit)).count() as u64)
 }
 
 /// How many teams have more open invitations that grant something in them than this.
 pub async fn teams_over_pending(source: &impl Source, root: TeamId, limit: u32, now: DateTime<Utc>) -> Result<u64> {
-    use invitation_grant::Column;
-
-    let open = invitation::Entity::find()
-        .select_only()
-        .column(invitation::Column::Id)
-        .filter(in_state(StateFilter::Pending, now))
-        .into_query();
-    let grants = invitation_grant::Entity::find()
-        .filter(Column::TeamId.in_subquery(teams(root)))
-        .filter(Column::InvitationId.in_subquery(open));
-    groups(source, grants, Column::TeamId, limit).await
+    groups(source, grants(root, now), invitation_grant::Column::TeamId, limit).await
 }
 
 /// How many people are members of more than one team.
@@ -72,9 +68,23 @@ pub async fn invitations_to_other_domains(
 
 /// How many open invitations grant something in more than one team.
 pub async fn invitations_to_several_teams(source: &impl Source, root: TeamId, now: DateTime<Utc>) -> Result<u64> {
-    let ids = open(root, now).select_only().column(invitation::Column::Id).into_query();
-    let grants = invitation_grant::Entity::find().filter(invitation_grant::Column::InvitationId.in_subquery(ids));
-    groups(source, grants, invitation_grant::Column::InvitationId, 1).await
+    groups(source, grants(root, now), invitation_grant::Column::InvitationId, 1).await
+}
+
+/// How many open invitations to one team there are for members of another.
+pub async fn invitations_to_members_elsewhere(source: &impl Source, root: TeamId, now: DateTime<Utc>) -> Result<u64> {
+    use invitation::Column::{Email, Id, TeamId};
+
+    let of_other_teams = invitation_grant::Entity::find()
+        .filter(invitation_grant::Column::InvitationId.into_expr().eq(Id.into_expr()))
+        .filter(invitation_grant::Column::TeamId.into_expr().ne(TeamId.into_expr()));
+    let elsewhere = members(root, now)
+        .filter(membership::Column::Email.into_expr().eq(Email.into_expr()))
+        .filter(membership::Column::TeamId.into_expr().ne(TeamId.into_expr()));
+    let found = open(root, now)
+        .filter(Expr::not_exists(of_other_teams.into_query()))
+        .filter(Expr::exists(elsewhere.into_query()));
+    Ok(found.count(source.connection()).await?)
 }
 
 /// The open invitations of a tree.
@@ -84,12 +94,30 @@ fn open(root: TeamId, now: DateTime<Utc>) -> Select<invitation::Entity> {
         .filter(in_state(StateFilter::Pending, now))
 }
 
+/// What the open invitations of a tree grant, a row for each team.
+fn grants(root: TeamId, now: DateTime<Utc>) -> Select<invitation_grant::Entity> {
+    let ids = open(root, now).select_only().column(invitation::Column::Id).into_query();
+    invitation_grant::Entity::find().filter(invitation_grant::Column::InvitationId.in_subquery(ids))
+}
+
 fn members(root: TeamId, now: DateTime<Utc>) -> Select<membership::Entity> {
     membership::Entity::find().filter(membership::Column::TeamId.in_subquery(teams(root))).filter(not_over(now))
 }
 
 fn teams(root: TeamId) -> SelectStatement {
     team::Entity::find().select_only().column(team::Column::Id).filter(team::Column::RootId.eq(root.0)).into_query()
+}
+
+/// How many rows there are with each value.
+async fn sizes<E: EntityTrait>(
+    source: &impl Source,
+    rows: Select<E>,
+    by: impl ColumnTrait,
+) -> Result<BTreeMap<uuid::Uuid, i64>> {
+    let size = Expr::expr(Func::count(by.into_expr()));
+    let groups = rows.select_only().column(by).column_as(size, "size").group_by(by);
+    let sizes: Vec<(uuid::Uuid, i64)> = groups.into_tuple().all(source.connection()).await?;
+    Ok(sizes.into_iter().collect())
 }
 
 /// How many groups of rows with the same value have more than so many.

@@ -215,14 +215,23 @@ both! {
         let both = told(&[(5, "memberships of people with other addresses"), (1, invited)]);
         assert_eq!(odds(domains, "allowed_email_domains").await, both);
         assert_eq!(odds(TeamPolicy::default(), "allowed_email_domains").await, told(&[]));
-        let seats = TeamPolicy { max_members: 3, ..Default::default() };
-        assert_eq!(odds(seats, "max_members").await, told(&[(1, "teams with more members")]));
+        create_user(&s.service(), "gil").await;
+        s.service().add(&north, "gil", &["member"]).await.done();
+        s.invited("gil@example.com", &["member"]).await;
+        // Four members and three open invitations in the root, two and one below it.
+        let seats = |max_members| TeamPolicy { max_members, ..Default::default() };
+        let taken = "teams with more members and open invitations";
+        for (limit, over) in [(2, 2), (3, 1), (6, 1)] {
+            assert_eq!(odds(seats(limit), "max_members").await, told(&[(over, taken)]), "{limit}");
+        }
+        assert_eq!(odds(seats(7), "max_members").await, told(&[]));
         let pending = TeamPolicy { max_pending_invitations: 1, ..Default::default() };
         assert_eq!(odds(pending, "max_pending_invitations").await, told(&[(1, "teams with more open invitations")]));
         let exclusive = TeamPolicy { exclusive_membership: true, ..Default::default() };
         let several = "open invitations to several teams, which cannot be accepted";
-        let both = told(&[(1, "people who are members of several teams"), (1, several)]);
-        assert_eq!(odds(exclusive, "exclusive_membership").await, both);
+        let elsewhere = "open invitations to members of other teams, which cannot be accepted";
+        let all = told(&[(1, "people who are members of several teams"), (1, several), (1, elsewhere)]);
+        assert_eq!(odds(exclusive, "exclusive_membership").await, all);
         let home = TeamPolicy { allow_external_members: Some(false), ..Default::default() };
         assert_eq!(odds(home, "allow_external_members").await, told(&[(1, "external memberships")]));
         let single = TeamPolicy { ownership: Ownership::SingleOwner.into(), ..Default::default() };

@@ -87,7 +87,7 @@ fn policy_message(policy: &TeamPolicy) -> wire::TeamPolicy {
 pub(in crate::grpc) fn grandfathered((rule, count): (Rule, u64)) -> wire::Grandfathered {
     let (field, description) = match rule {
         Rule::AllowedEmailDomains => ("policy.allowed_email_domains", "memberships of people with other addresses"),
-        Rule::MaxMembers => ("policy.max_members", "teams with more members"),
+        Rule::MaxMembers => ("policy.max_members", "teams with more members and open invitations"),
         Rule::MaxPendingInvitations => ("policy.max_pending_invitations", "teams with more open invitations"),
         Rule::ExclusiveMembership => ("policy.exclusive_membership", "people who are members of several teams"),
         Rule::AllowExternalMembers => ("policy.allow_external_members", "external memberships"),
@@ -96,6 +96,9 @@ pub(in crate::grpc) fn grandfathered((rule, count): (Rule, u64)) -> wire::Grandf
         }
         Rule::InvitedToSeveral => {
             ("policy.exclusive_membership", "open invitations to several teams, which cannot be accepted")
+        }
+        Rule::InvitedElsewhere => {
+            ("policy.exclusive_membership", "open invitations to members of other teams, which cannot be accepted")
         }
         Rule::InvitedOwners => ("policy.ownership", "open invitations to become an owner, which cannot be accepted"),
     };
