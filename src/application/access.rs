@@ -47,11 +47,11 @@ impl Command for SetUserAccess {
         users::lock(work.tx, &self.user).await?;
         // Removals first: in a tree whose rules allow one membership, a person can move.
         for team in &self.removals {
-            self.remove(work, *team).await?;
+            self.remove(work, *team).await.map_err(|error| error.in_team(*team))?;
         }
         let mut members = Vec::new();
         for (team, grant) in &self.grants {
-            members.push(self.grant(work, *team, grant).await?);
+            members.push(self.grant(work, *team, grant).await.map_err(|error| error.in_team(*team))?);
         }
         Ok(Access { members })
     }

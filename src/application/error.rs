@@ -30,6 +30,14 @@ pub enum Error {
     /// A rule of the domain forbids it.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// Another error, in one of the teams that a request is about.
+    #[error("{error}")]
+    InTeam {
+        /// The team.
+        team: TeamId,
+        /// What is wrong there.
+        error: Box<Error>,
+    },
     /// As many invitations were sent as may be for now.
     #[error("the limit of {limit} invitations at once per {scope} is used up")]
     InvitationRateLimited {
@@ -131,6 +139,14 @@ impl AsRef<Self> for Error {
 }
 
 impl Error {
+    /// The error of a request about many teams, with the team that it is about: where the caller is the one to mend it.
+    pub(super) fn in_team(self, team: TeamId) -> Self {
+        match self {
+            Self::Missing(_) | Self::Broken(_) => Self::InTeam { team, error: Box::new(self) },
+            other => other,
+        }
+    }
+
     /// Whether the transaction came to nothing for a reason that has passed when it is run again.
     pub(super) fn is_transient(&self) -> bool {
         match self {

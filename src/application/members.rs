@@ -232,7 +232,7 @@ impl Command for RemoveMember {
         }
         let user = known_user(work, &self.user).await?;
         for (team, member) in found {
-            remove(work, &team, by, &user, member).await?;
+            remove(work, &team, by, &user, member).await.map_err(|error| error.in_team(team.id))?;
         }
         Ok(())
     }

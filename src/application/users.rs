@@ -224,13 +224,22 @@ impl Command for DeleteUser {
         for recorded in memberships::of_user(work.tx, &self.id).await? {
             let team = work.hold(recorded.team_id).await?;
             let Some(member) = members::settle(work, &team, recorded).await? else { continue };
-            member.check_leave(other_owners(work, &team, &member).await?)?;
+            let left = member.check_leave(other_owners(work, &team, &member).await?);
+            left.map_err(|rule| self.refused(work, &team, rule))?;
             members::end(work, &team, &user, member, Cause::User).await?;
         }
         let slot = work.tx.next_of_user(&user.id, user.version);
         users::delete(work.tx, &user.id, slot.version, work.now).await?;
         work.tx.record(slot, Cause::Direct, Change::UserDeleted(user));
         Ok(())
+    }
+}
+
+impl DeleteUser {
+    /// What forbids it in one of the person's teams. A person is not told which, if it is none that they named.
+    fn refused(&self, work: &Work<'_>, team: &Team, rule: Broken) -> Error {
+        let told = work.cx.principal.person.is_none() || self.team == Some(team.id);
+        if told { Error::from(rule).in_team(team.id) } else { rule.into() }
     }
 }
 

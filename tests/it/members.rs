@@ -4,6 +4,7 @@ mod expiry;
 mod lists;
 mod roster;
 
+use chrono::TimeDelta;
 use roster_proto::v1::{
     self as wire, AddMemberRequest, BatchGetMembersRequest, InvitationState, MemberState, SetUserAccessRequest,
     SuspendMemberRequest, TeamPolicy,
@@ -14,9 +15,9 @@ use crate::{
     both,
     support::{
         Db, Outcome as _, Scene,
-        acts::{member, texts},
+        acts::{member, stamp, texts},
         log::Log,
-        outcome::violations,
+        outcome::{Refusal, violations},
         scene::{create_user, user_of},
     },
 };
@@ -167,6 +168,42 @@ both! {
         assert_eq!(s.service().members(&a).await, [] as [&str; 0]);
         assert_eq!(s.service().members(&b).await, ["carol admin"]);
         s.person("dan").set_access("carol", &[(&b, "member")], &[]).await.done();
+    }
+
+    async fn a_refusal_of_many_teams_names_the_one_that_it_is_about(db: Db) {
+        let s = Scene::new(db).await;
+        let mut ids = [s.team_below("A").await, s.team_below("B").await, s.team_below("C").await];
+        ids.sort();
+        let (a, b, c) = (ids[0].as_str(), ids[1].as_str(), ids[2].as_str());
+        let manager = s.own_role("manager", &["roster.members.*", "roster.teams.read"], true).await;
+        create_user(&s.service(), "dan").await;
+        s.service().add(&s.team, "dan", &[&manager]).await.done();
+        let hour = TimeDelta::hours(1);
+        let past = wire::AccessGrant { team_id: b.to_owned(), role_ids: texts(&["member"]), expire_time: Some(stamp(s.after(-hour))), ..Default::default() };
+        let grants = vec![wire::AccessGrant { team_id: a.to_owned(), role_ids: texts(&["member"]), ..Default::default() }, past];
+        let ended = SetUserAccessRequest { user_id: "eve".to_owned(), grants, ..Default::default() };
+        let about = |refusal: Refusal, team: &str| assert_eq!(refusal.metadata["team"], team, "{refusal:?}");
+        about(s.service().teams().set_user_access(ended).await.refused(Code::FailedPrecondition, "EXPIRE_TIME_PASSED"), b);
+        let refused = async |by: &str, user: &str, grants: &[(&str, &str)], removals: &[&str], code: Code, reason: &str, team: &str| {
+            about(s.person(by).set_access(user, grants, removals).await.refused(code, reason), team);
+        };
+        let member = [(a, "member"), (b, "member"), (c, "member")];
+        refused("bob", "eve", &[(a, "member"), (b, "ghost"), (c, "member")], &[], Code::NotFound, "ROLE_NOT_FOUND", b).await;
+        refused("bob", "eve", &[(a, "member")], &[c], Code::NotFound, "MEMBER_NOT_FOUND", c).await;
+        refused("bob", "ada", &[(a, "member")], &[&s.team], Code::FailedPrecondition, "LAST_OWNER", &s.team).await;
+        refused("bob", "bob", &[(&s.team, "member")], &[], Code::FailedPrecondition, "OWN_ROLE", &s.team).await;
+        refused("dan", "eve", &[(a, &manager), (b, "admin")], &[], EXCEEDS.0, EXCEEDS.1, b).await;
+        s.foreign_team().await;
+        s.rule(TeamPolicy { allow_external_members: Some(false), ..Default::default() }, "allow_external_members").await.done();
+        refused("bob", "eve", &member, &[], Code::FailedPrecondition, "EXTERNAL_NOT_ALLOWED", a).await;
+        s.rule(TeamPolicy { max_members: 1, ..Default::default() }, "max_members").await.done();
+        create_user(&s.service(), "fay").await;
+        s.service().add(b, "fay", &["member"]).await.done();
+        refused("bob", "carol", &member, &[], Code::ResourceExhausted, "SEATS_EXHAUSTED", b).await;
+        s.rule(TeamPolicy { exclusive_membership: true, ..Default::default() }, "exclusive_membership").await.done();
+        refused("bob", "fay", &[(c, "member")], &[], Code::FailedPrecondition, "MEMBER_ELSEWHERE", c).await;
+        s.rule(TeamPolicy { allowed_email_domains: texts(&["other.example"]), ..Default::default() }, "allowed_email_domains").await.done();
+        refused("bob", "carol", &[(c, "member")], &[], Code::FailedPrecondition, "DOMAIN_NOT_ALLOWED", c).await;
     }
 
     async fn a_person_can_move_in_an_exclusive_tree(db: Db) {

@@ -157,6 +157,11 @@ both! {
         bob.edit(named("eve"), &name, &s.team).await.refused(NOT_EDITABLE.0, NOT_EDITABLE.1);
         bob.delete_user("eve", &s.team).await.refused(NOT_EDITABLE.0, NOT_EDITABLE.1);
         bob.delete_user("carol", &branch).await.refused(Code::FailedPrecondition, "NOT_A_ROOT_TEAM");
+        // Whoever deletes is not told where else somebody is the owner.
+        let own = create_team(&s.service(), "Own", "carol").await;
+        let refusal = bob.delete_user("carol", &s.team).await.refused(Code::FailedPrecondition, "LAST_OWNER");
+        assert_eq!(refusal.metadata.get("team"), None);
+        s.service().delete_team(&own, false).await.done();
         bob.delete_user("carol", &s.team).await.done();
         assert_eq!(s.members().await, ["ada owner", "bob admin", "eve member"]);
     }
@@ -172,7 +177,8 @@ both! {
             s.person(user).delete_user(user, "").await.refused(Code::FailedPrecondition, "OWN_USER");
         }
         s.person("bob").delete_user("carol", "").await.refused(DENIED.0, DENIED.1);
-        s.service().delete_user("ada", "").await.refused(Code::FailedPrecondition, "LAST_OWNER");
+        let refusal = s.service().delete_user("ada", "").await.refused(Code::FailedPrecondition, "LAST_OWNER");
+        assert_eq!(refusal.metadata["team"], s.team);
         s.service().delete_user("ghost", "").await.refused(Code::NotFound, "USER_NOT_FOUND");
         let stale = DeleteUserRequest { user_id: "carol".to_owned(), etag: "v99".to_owned(), ..Default::default() };
         s.service().users().delete_user(stale).await.refused(Code::Aborted, "ETAG_MISMATCH");

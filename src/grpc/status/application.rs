@@ -25,6 +25,7 @@ pub(super) fn explain(error: &Error, call_id: &str) -> Explained {
         Error::Missing(what) => missing(what),
         Error::Taken(what) => taken(what),
         Error::Broken(rule) => domain::explain(rule),
+        Error::InTeam { team, error } => self::explain(error, call_id).with_default("team", team),
         Error::InvitationRateLimited { scope, recipient, limit, retry_after } => {
             let limited = because(Reason::InvitationRateLimited).with("scope", scope).quota(scope, *limit);
             let limited = match recipient {

@@ -85,6 +85,11 @@ impl Explained {
         self
     }
 
+    /// Adds the same, unless it is said already.
+    pub(super) fn with_default(self, key: &str, value: impl Display) -> Self {
+        if self.metadata.contains_key(key) { self } else { self.with(key, value) }
+    }
+
     /// Adds the fields that break their rules: all of them, unless they are too many for any caller to read.
     pub(super) fn bad_request(self, violations: &[(String, String)]) -> Self {
         let mut length = 0;

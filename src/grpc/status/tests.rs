@@ -78,6 +78,7 @@ fn broken_rules() {
 #[test]
 fn use_cases() {
     let denied = |team| Error::Denied { permission: "roster.teams.read", team };
+    let in_team = |error| Error::InTeam { team: TeamId(Uuid::nil()), error: Box::new(error) };
     let failures = vec![
         denied(None),
         denied(Some(TeamId(Uuid::nil()))),
@@ -101,6 +102,9 @@ fn use_cases() {
             limit: 5,
             retry_after: None,
         },
+        in_team(Error::Missing(Missing::Member("ada".to_owned()))),
+        in_team(Broken::LastOwner.into()),
+        in_team(Broken::TeamDisabled { team: TeamId(Uuid::max()) }.into()),
         Error::EtagMismatch,
         Error::RequestIdReused,
         Error::TokenInvalid,
@@ -124,6 +128,9 @@ fn use_cases() {
     AlreadyExists EMAIL_TAKEN {"hint": "name the known user who has this address"} ResourceInfo
     ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "scope": "team"} QuotaFailure RetryInfo
     ResourceExhausted INVITATION_RATE_LIMITED {"limit": "5", "recipient": "bob@example.com", "scope": "recipient"} QuotaFailure
+    NotFound MEMBER_NOT_FOUND {"team": "00000000-0000-0000-0000-000000000000", "user": "ada"} ResourceInfo
+    FailedPrecondition LAST_OWNER {"team": "00000000-0000-0000-0000-000000000000"} PreconditionFailure
+    FailedPrecondition TEAM_DISABLED {"hint": "wait until the team is enabled again; an open invitation stays open meanwhile", "team": "ffffffff-ffff-ffff-ffff-ffffffffffff"} PreconditionFailure
     Aborted ETAG_MISMATCH {} RetryInfo
     InvalidArgument REQUEST_ID_REUSED {}
     InvalidArgument TOKEN_INVALID {"hint": "open the link in the mail again, or ask whoever invited"}
