@@ -288,7 +288,8 @@ fn check_key(work: &Work<'_>, key: &RoleKey) -> Result<()> {
 /// Fails if holders of the role would get, by this change, what the one who makes it lacks: in the root, and in the teams
 /// below where the role reaches or is held.
 fn check_gain(by: &Authority, before: Option<&Role>, after: &Role, held_below: bool) -> Result<()> {
-    let new = |pattern: &&PermissionPattern| before.is_none_or(|role| !role.permissions.contains(*pattern));
+    let gave: PermissionSet = before.iter().flat_map(|role| &role.permissions).collect();
+    let new = |pattern: &&PermissionPattern| !gave.covers(pattern.as_str());
     let here = after.permissions.iter().filter(new).collect();
     let reached = before.is_some_and(|role| role.reaches_descendants);
     let reaches_newly = after.reaches_descendants && !reached;

@@ -161,7 +161,12 @@ both! {
         let beyond = s.own_role("beyond", &["orders.*"], false).await;
         let kept = wire::Role { permissions: texts(&["orders.*", "catalog.read"]), ..of(&s.team, &beyond) };
         eve.change_role(kept, &["permissions"]).await.done();
+        let narrower = wire::Role { permissions: texts(&["orders.read", "orders.items.*"]), ..of(&s.team, &beyond) };
+        eve.change_role(narrower.clone(), &["permissions"]).await.done();
+        let wider = wire::Role { permissions: texts(&["orders.*"]), ..of(&s.team, &beyond) };
+        eve.change_role(wider, &["permissions"]).await.refused(EXCEEDS.0, EXCEEDS.1);
         eve.change_role(of(&s.team, &beyond), &["permissions"]).await.done();
+        eve.change_role(narrower, &["permissions"]).await.refused(EXCEEDS.0, EXCEEDS.1);
     }
 
     async fn nobody_changes_a_role_that_they_hold(db: Db) {
@@ -191,6 +196,12 @@ both! {
             s.person("bob").change(single, &["permissions"]).await.refused(EXCEEDS.0, EXCEEDS.1);
         }
         s.person("eve").delete_team(&s.team, false).await.refused(DENIED.0, DENIED.1);
+        // What a wildcard did not give is a gain, however wide the role was before.
+        let open = s.own_role("open", &["*"], false).await;
+        for permission in ["roster.teams.delete", "roster.ownership.transfer"] {
+            let more = wire::Role { permissions: texts(&["*", permission]), ..of(&s.team, &open) };
+            s.person("bob").change_role(more, &["permissions"]).await.refused(EXCEEDS.0, EXCEEDS.1);
+        }
         let ends = s.person("ada").make_role(role(&s.team, "ends", &["roster.teams.delete"])).await.done().role.unwrap().id;
         s.person("bob").set_roles(&s.team, "carol", &[&ends]).await.refused(EXCEEDS.0, EXCEEDS.1);
         s.person("ada").set_roles(&s.team, "carol", &[&ends]).await.done();

@@ -23,8 +23,8 @@ impl Model {
     /// Whether somebody may have the holders of a role gain what it is to give. What holders in the teams below gain has
     /// to be held there too.
     fn may_gain(&self, by: Option<usize>, team: usize, before: Option<&OwnRole>, after: &OwnRole, below: bool) -> bool {
-        let known = before.map(|role| role.gives.clone()).unwrap_or_default();
-        let gain: BTreeSet<_> = after.gives.difference(&known).copied().collect();
+        let gave = |pattern: &str| before.is_some_and(|role| covers(&role.gives, pattern));
+        let gain: BTreeSet<_> = after.gives.iter().copied().filter(|pattern| !gave(pattern)).collect();
         let mut gain_below = if below || after.reaches { gain.clone() } else { BTreeSet::new() };
         if after.reaches && before.is_some_and(|role| !role.reaches) {
             gain_below.extend(&after.gives);
