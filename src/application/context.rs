@@ -52,6 +52,11 @@ impl Etag {
         format!("v{version}")
     }
 
+    /// Fails unless the caller saw nothing in particular, where there is nothing to see any more.
+    pub(super) fn check_gone(self) -> Result<()> {
+        self.0.map_or(Ok(()), |_| Err(Error::EtagMismatch))
+    }
+
     /// Fails unless the caller saw this version, or does not care.
     pub(super) fn check(self, version: Version) -> Result<()> {
         match self.0 {

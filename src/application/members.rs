@@ -227,7 +227,7 @@ impl Command for RemoveMember {
                 self.etag.check(member.changed)?;
                 found.insert(0, (team, member));
             }
-            Err(Error::Missing(_)) if !found.is_empty() => {}
+            Err(Error::Missing(_)) if !found.is_empty() => self.etag.check_gone()?,
             Err(error) => return Err(error),
         }
         let user = known_user(work, &self.user).await?;

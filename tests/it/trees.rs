@@ -354,6 +354,11 @@ both! {
         s.service().set_roles(&branch, "dan", &[&remover]).await.done();
         s.person("dan").remove_below(&branch, "eve").await.refused(DENIED.0, DENIED.1);
         s.person("bob").remove(&branch, "eve").await.refused(Code::NotFound, "MEMBER_NOT_FOUND");
+        // Whoever saw a member here does not mean one who is in teams below alone.
+        let seen = wire::RemoveMemberRequest {
+            team_id: branch.clone(), user_id: "eve".to_owned(), include_descendants: true, etag: "v1".to_owned(), ..Default::default()
+        };
+        s.person("bob").teams().remove_member(seen).await.refused(Code::Aborted, "ETAG_MISMATCH");
         s.person("bob").remove_below(&s.team, "eve").await.done();
         s.person("bob").remove_below(&s.team, "eve").await.refused(Code::NotFound, "MEMBER_NOT_FOUND");
         s.person("bob").remove_below(&s.team, "ada").await.refused(Code::FailedPrecondition, "LAST_OWNER");
