@@ -1,6 +1,7 @@
 //! Questions about access: one, many at once, and why.
 
 use chrono::TimeDelta;
+use roster::config::{AuthMode, Config};
 use roster_proto::v1::{
     self as wire, AccessCheck, AccessError, AccessReason, AddMemberRequest, BatchCheckAccessRequest,
     CheckAccessRequest, Consistency, ErrorReason, access_result::Result as Answer, consistency::Requirement,
@@ -10,8 +11,9 @@ use tonic::Code;
 use crate::{
     both,
     support::{
-        Caller, Db, Outcome as _, Scene,
+        Caller, Db, Outcome as _, Scene, TestServer,
         acts::{member, stamp, texts},
+        caller::service_token,
         scene::create_user,
     },
 };
@@ -86,6 +88,20 @@ both! {
         assert_eq!(s.service().answers(questions).await, expected);
         let of_others = vec![check("bob", &s.team, "catalog.read"), check("carol", &s.team, "roster.members.read")];
         assert_eq!(s.person("carol").answers(of_others).await, [Err(ErrorReason::PermissionDenied), Ok(true)]);
+    }
+
+    async fn who_may_not_ask_is_told_so_whatever_they_ask(db: Db) {
+        let tokens = |config: &mut Config| {
+            config.auth.mode = AuthMode::Credentials;
+            config.auth.tokens = vec![service_token("shop", &["roster.teams.*"], false)];
+        };
+        let server = TestServer::with(db, tokens).await;
+        let shop = server.service().with_token("shop");
+        for asked in ["no-team", NOWHERE] {
+            let request = BatchCheckAccessRequest { checks: vec![check("bob", asked, "a.b")], consistency: None };
+            let refusal = shop.access().batch_check_access(request).await.refused(DENIED.0, DENIED.1);
+            assert_eq!(refusal.metadata["permission"], "roster.access.check");
+        }
     }
 
     async fn a_batch_holds_a_thousand_questions(db: Db) {
