@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Result, Work,
+    Command, Result, Work, authorize,
     members::{self, TeamMember, known_user},
 };
 use crate::{
     domain::{
-        TeamId, UserId,
+        Team, TeamId, UserId,
         member::Grant,
-        permission::{AddMembers, RemoveMembers, UpdateMembers},
+        permission::{AddMembers, Permission, RemoveMembers, UpdateMembers},
     },
     repository::{teams, users},
 };
@@ -42,6 +42,11 @@ impl Command for SetUserAccess {
     async fn execute(&self, work: &mut Work<'_>) -> Result<Access> {
         let named: BTreeSet<TeamId> = self.grants.keys().chain(&self.removals).copied().collect();
         let found = teams::get_many(work.tx, named).await?;
+        // Nobody has trees locked that they have nothing to do with: who may not is refused before that. What was found
+        // then may have changed meanwhile, so it is looked at again.
+        if work.cx.principal.person.is_some() {
+            self.check_unlocked(work, &found).await?;
+        }
         teams::lock_roots(work.tx, found.values()).await?;
         // People are locked after teams and before memberships: a change of the record writes all of theirs.
         users::lock(work.tx, &self.user).await?;
@@ -58,6 +63,17 @@ impl Command for SetUserAccess {
 }
 
 impl SetUserAccess {
+    /// The refusal of who may not change members in one of the teams, before anything is locked.
+    async fn check_unlocked(&self, work: &Work<'_>, found: &BTreeMap<TeamId, Team>) -> Result<()> {
+        for team in &self.removals {
+            check_found::<RemoveMembers>(work, found, *team).await?;
+        }
+        for team in self.grants.keys() {
+            check_found::<UpdateMembers>(work, found, *team).await?;
+        }
+        Ok(())
+    }
+
     async fn remove(&self, work: &mut Work<'_>, team: TeamId) -> Result<()> {
         let (team, allowed) = work.team::<RemoveMembers>(team).await?;
         let (member, user) = members::member_of(work, &team, &self.user).await?;
@@ -73,4 +89,9 @@ impl SetUserAccess {
         let user = known_user(work, &self.user).await?;
         members::regrant(work, &team, may_update.authority(), TeamMember { member, user }, grant.clone()).await
     }
+}
+
+async fn check_found<P: Permission>(work: &Work<'_>, found: &BTreeMap<TeamId, Team>, id: TeamId) -> Result<()> {
+    let team = found.get(&id).cloned();
+    authorize::in_team::<P>(work.tx, work.cx, work.roles, work.now, id, team).await.map(drop)
 }

@@ -156,6 +156,8 @@ both! {
         bob.set_access("ada", &[(&a, "member")], &[&s.team]).await.refused(Code::FailedPrecondition, "LAST_OWNER");
         bob.set_access("bob", &[(&s.team, "member")], &[]).await.refused(Code::FailedPrecondition, "OWN_ROLE");
         bob.set_access("bob", &[], &[&s.team]).await.refused(Code::FailedPrecondition, "OWN_MEMBERSHIP");
+        // Who may not do all of it is told so before anything else is looked at.
+        bob.set_access("eve", &[(&foreign, "member")], &[&b]).await.refused(DENIED.0, DENIED.1);
         let nowhere = "00000000-0000-7000-8000-000000000000";
         bob.set_access("eve", &[(&a, "member"), (nowhere, "member")], &[]).await.refused(DENIED.0, DENIED.1);
         s.service().set_access("eve", &[(&a, "member")], &[nowhere]).await.refused(Code::NotFound, "TEAM_NOT_FOUND");
