@@ -70,13 +70,20 @@ async fn acme(server: &TestServer) -> BTreeMap<&'static str, String> {
     create_team(service, "Elsewhere", "newcomer").await;
     let token = service.token(&team, &invitation).await;
     let outside = service.invite_outside(&team, "outside@example.com").await;
+    let role = role.done().role.unwrap().id;
     [
+        ("granted", team.clone()),
+        ("delivery", service.delivery(&team, &outside).await),
         ("team", team),
         ("child", child),
         ("target", "carol".to_owned()),
         ("newcomer", "newcomer".to_owned()),
         ("invited", "invited".to_owned()),
-        ("role", role.done().role.unwrap().id),
+        ("fresh", "fresh".to_owned()),
+        ("replacement", "member".to_owned()),
+        ("timed", role.clone()),
+        ("given", role.clone()),
+        ("role", role),
         ("invitation", invitation),
         ("outside", outside),
         ("token", token),

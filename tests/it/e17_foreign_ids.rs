@@ -1,6 +1,8 @@
 //! What a caller may not see answers exactly like what does not exist: every id of every request, once as the id of
 //! something in another tree and once as that of nothing.
 
+mod fields;
+
 use std::collections::BTreeMap;
 
 use roster_proto::v1 as wire;
@@ -40,16 +42,16 @@ async fn elsewhere(s: &Scene) -> Vec<Pair> {
         let nothing = if foreign == "stranger" { "nonexist" } else { "0198f0c2-9d3b-7c41-8f00-0123456789ab" };
         Pair { name, foreign: foreign.to_owned(), nothing: nothing.to_owned() }
     };
-    vec![
-        pair("team", &team),
-        pair("child", &team),
-        pair("target", "stranger"),
-        pair("newcomer", "stranger"),
-        pair("invited", "stranger"),
-        pair("role", &role),
+    let outside = s.service().invite_outside(&team, "mailed@example.com").await;
+    let mut pairs = vec![
         pair("invitation", &invitation),
-        pair("outside", &s.service().invite_outside(&team, "mailed@example.com").await),
-    ]
+        pair("delivery", &s.service().delivery(&team, &outside).await),
+        pair("outside", &outside),
+    ];
+    pairs.extend(["team", "child", "granted"].map(|name| pair(name, &team)));
+    pairs.extend(["target", "newcomer", "invited", "fresh"].map(|name| pair(name, "stranger")));
+    pairs.extend(["role", "timed", "given", "replacement"].map(|name| pair(name, &role)));
+    pairs
 }
 
 async fn role(s: &Scene, team: &str) -> String {
@@ -73,14 +75,22 @@ async fn own(s: &Scene) -> BTreeMap<&'static str, String> {
     s.service().add(&s.team, "dan", &["member"]).await.done();
     let (invitation, token) = s.invited("invited@example.com", &["member"]).await;
     let role = role(s, &s.team).await;
+    let outside = s.service().invite_outside(&s.team, "outside@example.com").await;
     [
         ("team", s.team.clone()),
+        ("granted", s.team.clone()),
         ("child", child),
         ("target", "dan".to_owned()),
         ("newcomer", "eve".to_owned()),
         ("invited", "eve".to_owned()),
+        ("fresh", "fay".to_owned()),
+        ("timed", role.clone()),
+        ("given", role.clone()),
+        ("replacement", "member".to_owned()),
         ("role", role),
         ("invitation", invitation),
+        ("delivery", s.service().delivery(&s.team, &outside).await),
+        ("outside", outside),
         ("token", token),
     ]
     .into()

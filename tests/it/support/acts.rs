@@ -110,6 +110,17 @@ impl Caller {
         self.invitations().create_invitation(request).await.done().invitation.unwrap().id
     }
 
+    /// The id of an invitation's latest mail.
+    pub async fn delivery(&self, team: &str, invitation: &str) -> String {
+        let request = wire::GetInvitationRequest {
+            team_id: team.to_owned(),
+            invitation_id: invitation.to_owned(),
+            ..Default::default()
+        };
+        let found = self.invitations().get_invitation(request).await.done().invitation.unwrap();
+        found.delivery.unwrap().id
+    }
+
     /// Changes an open invitation: the fields of `change` that the mask names.
     pub async fn update_invitation(
         &self,

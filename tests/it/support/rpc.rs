@@ -17,7 +17,7 @@ use crate::contract::api::{RPCS, Rpc};
 
 /// A request that the caller named in the scene of a test may make, for every RPC. What stands in braces is a name that
 /// the test puts an id in for.
-pub const REQUESTS: [(&str, &str); 61] = [
+pub const REQUESTS: [(&str, &str); 71] = [
     ("CreateTeam", r#"{"name": "Below", "parentTeamId": "{team}"}"#),
     ("GetTeam", r#"{"teamId": "{team}"}"#),
     ("ListTeams", r#"{"parentTeamId": "{team}"}"#),
@@ -50,7 +50,7 @@ pub const REQUESTS: [(&str, &str); 61] = [
     ("GetRole", r#"{"teamId": "{team}", "roleId": "{role}"}"#),
     ("ListRoles", r#"{"teamId": "{team}"}"#),
     ("UpdateRole", r#"{"role": {"teamId": "{team}", "id": "{role}", "name": "Other"}}"#),
-    ("DeleteRole", r#"{"teamId": "{team}", "roleId": "{role}", "replacementRoleId": "member"}"#),
+    ("DeleteRole", r#"{"teamId": "{team}", "roleId": "{role}", "replacementRoleId": "{replacement}"}"#),
     ("ListPermissions", "{}"),
     ("CreateUser", r#"{"email": "new@example.com"}"#),
     ("GetUser", r#"{"userId": "{target}"}"#),
@@ -66,7 +66,7 @@ pub const REQUESTS: [(&str, &str); 61] = [
     ("CancelInvitation", r#"{"teamId": "{team}", "invitationId": "{invitation}"}"#),
     (
         "BatchCreateInvitations",
-        r#"{"teamId": "{team}", "text": "new@example.com", "roleIds": ["{role}"], "otherGrants": [{"teamId": "{child}", "roleIds": ["member"]}]}"#,
+        r#"{"teamId": "{team}", "text": "new@example.com", "roleIds": ["{role}"], "otherGrants": [{"teamId": "{child}", "roleIds": ["{given}"]}]}"#,
     ),
     ("ListMyInvitations", r#"{"userId": "{target}"}"#),
     ("UpdateInvitation", r#"{"invitation": {"teamId": "{team}", "id": "{invitation}", "message": "Hello"}}"#),
@@ -92,12 +92,40 @@ pub const REQUESTS: [(&str, &str); 61] = [
     ("GetUser", r#"{"email": "carol@example.com"}"#),
     (
         "UpdateInvitation",
-        r#"{"invitation": {"teamId": "{team}", "id": "{invitation}", "grants": [{"teamId": "{team}", "roleIds": ["{role}"]}]}}"#,
+        r#"{"invitation": {"teamId": "{team}", "id": "{invitation}", "grants": [{"teamId": "{granted}", "roleIds": ["{role}"]}]}}"#,
     ),
     ("AcceptInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
     ("DeclineInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
     ("ListEvents", "{}"),
     ("Watch", r#"{"fromBeginning": true}"#),
+    (
+        "CreateTeam",
+        r#"{"name": "Charged", "parentTeamId": "{team}", "personInCharge": {"email": "new@example.com", "roleIds": ["{role}"]}}"#,
+    ),
+    (
+        "AddMember",
+        r#"{"teamId": "{team}", "userId": "{newcomer}", "roleIds": ["{role}"], "roleExpireTimes": {"{timed}": "2100-01-01T00:00:00Z"}}"#,
+    ),
+    (
+        "UpdateMember",
+        r#"{"member": {"teamId": "{team}", "user": {"id": "{target}"}, "roleIds": ["{role}"], "roleExpireTimes": {"{timed}": "2100-01-01T00:00:00Z"}}}"#,
+    ),
+    (
+        "SetUserAccess",
+        r#"{"userId": "{target}", "grants": [{"teamId": "{team}", "roleIds": ["{role}"], "roleExpireTimes": {"{timed}": "2100-01-01T00:00:00Z"}}]}"#,
+    ),
+    ("CreateUser", r#"{"email": "new@example.com", "userId": "{fresh}", "homeTeamId": "{team}"}"#),
+    ("UpdateUser", r#"{"user": {"id": "{target}", "homeTeamId": "{team}"}}"#),
+    (
+        "CreateInvitation",
+        r#"{"teamId": "{team}", "email": "new@example.com", "roleIds": ["{role}"], "otherGrants": [{"teamId": "{child}", "roleIds": ["{given}"]}]}"#,
+    ),
+    ("ListInvitations", r#"{"teamId": "{team}", "inviterUserId": "{target}"}"#),
+    (
+        "ReportDelivery",
+        r#"{"teamId": "{team}", "invitationId": "{outside}", "deliveryId": "{delivery}", "state": "DELIVERY_STATE_SENT"}"#,
+    ),
+    ("AcceptInvitation", r#"{"token": "{token}", "newUser": {"userId": "{fresh}"}}"#),
 ];
 
 /// The RPC with this name.
@@ -105,9 +133,12 @@ pub fn rpc(name: &str) -> &'static Rpc {
     RPCS.iter().find(|rpc| rpc.name == name).unwrap_or_else(|| panic!("there is no RPC {name}"))
 }
 
-/// A request with ids in place of names.
+/// A request with ids in place of names: of all names.
 pub fn filled(template: &str, ids: &BTreeMap<&str, String>) -> String {
-    ids.iter().fold(template.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
+    let text = ids.iter().fold(template.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id));
+    let left = text.split('{').skip(1).find(|rest| rest.starts_with(char::is_alphabetic));
+    assert_eq!(left, None, "nothing stands for a name in {template}");
+    text
 }
 
 impl Caller {
