@@ -76,6 +76,24 @@ pub enum Call {
     DeleteUser {
         who: &'static str,
     },
+    /// Changes what somebody is invited to who is invited already: to these roles in these teams.
+    ChangeInvitee {
+        who: &'static str,
+        grants: &'static [(&'static str, &'static str)],
+    },
+    /// Offers a single permission to somebody who is invited already, besides the role `helper` in the team `child`.
+    OfferPermission {
+        who: &'static str,
+        permission: &'static str,
+    },
+    /// Sends somebody else's invitation again, which has run out.
+    Resend {
+        who: &'static str,
+    },
+    /// Has an invitation that has run out end later.
+    Revive {
+        who: &'static str,
+    },
     /// `fay` accepts what the service invited her to: the role `helper` in the team `child`.
     Accept,
 }
@@ -93,6 +111,7 @@ fn calls() -> Vec<Call> {
     let mut calls = members();
     calls.extend(roles());
     calls.extend(people());
+    calls.extend(invitees());
     calls.extend([
         Call::SetAccess { role: "local" },
         Call::SetAccess { role: "new" },
@@ -118,6 +137,19 @@ fn members() -> Vec<Call> {
         Call::Invite { team: "root", role: "admin" },
         Call::Invite { team: "child", role: "new" },
         Call::Invite { team: "child", role: "helper" },
+    ]
+}
+
+fn invitees() -> Vec<Call> {
+    vec![
+        Call::ChangeInvitee { who: "fay", grants: &[("child", "admin")] },
+        Call::ChangeInvitee { who: "fay", grants: &[("child", "new")] },
+        Call::ChangeInvitee { who: "fay", grants: &[("child", "local")] },
+        Call::ChangeInvitee { who: "fay", grants: &[("child", "helper"), ("root", "manager")] },
+        Call::OfferPermission { who: "fay", permission: "catalog.write" },
+        Call::Resend { who: "ivy" },
+        Call::Resend { who: "jon" },
+        Call::Revive { who: "ivy" },
     ]
 }
 

@@ -5,19 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use prost_types::FieldMask;
 use roster::env::Clock as _;
-use roster_proto::v1::{self as wire, member::Subject};
+use roster_proto::v1::{
+    self as wire,
+    accept_invitation_request::{Accepter, Invitation as Named},
+    member::Subject,
+};
 use tonic::Status;
 
 use super::acts::{Act, Call};
 use crate::support::{
     Caller, Db, Outcome as _, TestServer,
     acts::{mask, member, stamp},
+    outcome::error_info,
     scene::{create_team, create_user, user_of},
 };
 
 /// `olga` owns the root, and `ada`, `max` and `lea` are members of it; `sam` is a member of the team `child`, `ned` a
-/// suspended one, `pia` one for an hour, and `fay` is invited to it. The others are nowhere yet.
-const PEOPLE: [&str; 11] = ["olga", "ada", "max", "lea", "sam", "ned", "pia", "fay", "tom", "gus", "hal"];
+/// suspended one, `pia` one for an hour, and `fay` is invited to it. Invitations that have run out are `ivy`'s, to be an
+/// admin of `child`, and `jon`'s, to the role `local` in the root. The others are nowhere yet.
+const PEOPLE: [&str; 13] = ["olga", "ada", "max", "lea", "sam", "ned", "pia", "fay", "ivy", "jon", "tom", "gus", "hal"];
 
 /// Whose home is the tree.
 const AT_HOME: [&str; 5] = ["olga", "ada", "max", "sam", "ned"];
@@ -61,6 +67,16 @@ const LOCAL: [&str; 7] = [
     "catalog.write",
 ];
 
+/// Why an invitation may not be to be accepted.
+const UNACCEPTABLE: [&str; 6] = [
+    "INVITATION_ACCEPTED",
+    "INVITATION_CANCELED",
+    "INVITATION_EXPIRED",
+    "INVITER_NO_LONGER_ALLOWED",
+    "ROLE_GONE",
+    "EMAIL_MISMATCH",
+];
+
 /// Who holds what in which team.
 pub type Held = BTreeSet<(&'static str, &'static str, &'static str)>;
 
@@ -76,8 +92,8 @@ pub struct Tree<'a> {
     teams: BTreeMap<&'static str, String>,
     /// By key, those that were made.
     roles: BTreeMap<&'static str, String>,
-    /// What `fay` was invited with.
-    token: String,
+    /// By who is invited: the team that does, and the invitation's id.
+    invitations: BTreeMap<&'static str, (&'static str, String)>,
     /// Who can become whom.
     taken_over: Vec<(&'static str, &'static str)>,
 }
@@ -102,7 +118,7 @@ impl Ground {
             server: &self.server,
             teams: BTreeMap::from([("root", root)]),
             roles: BTreeMap::new(),
-            token: String::new(),
+            invitations: BTreeMap::new(),
             taken_over: Vec::new(),
         };
         tree.let_administrators_edit().await;
@@ -129,8 +145,10 @@ impl Ground {
             let moved = wire::User { id: who.to_owned(), home_team_id, email: address(who), ..Default::default() };
             service.edit(moved, &["home_team_id", "email"], "").await.done();
         }
-        let invited = service.invite(&tree.team("child"), "fay@example.com", &[&tree.role("helper")]).await.done();
-        tree.token = service.token(&tree.team("child"), &invited.invitation.unwrap().id).await;
+        for (who, team, role) in [("fay", "child", "helper"), ("ivy", "child", "admin"), ("jon", "root", "local")] {
+            tree.invite(who, team, role).await;
+        }
+        tree.let_run_out(&["ivy", "jon"]).await;
         tree
     }
 }
@@ -146,6 +164,57 @@ impl Tree<'_> {
         let update_mask = mask(&["policy.profile_editing"]);
         let request = wire::UpdateTeamRequest { team: Some(team), update_mask, ..Default::default() };
         self.server.service().teams().update_team(request).await.done();
+    }
+
+    /// Invites somebody on behalf of nobody.
+    async fn invite(&mut self, who: &'static str, team: &'static str, role: &str) {
+        let invited = self.server.service().invite(&self.team(team), &address(who), &[&self.role(role)]).await.done();
+        self.invitations.insert(who, (team, invited.invitation.unwrap().id));
+    }
+
+    async fn let_run_out(&self, invited: &[&str]) {
+        let moment = TimeDelta::seconds(1);
+        for who in invited {
+            self.end_invitation(&self.server.service(), who, moment).await.unwrap();
+        }
+        self.server.clock.advance(moment);
+    }
+
+    /// Has an invitation end so long from now.
+    async fn end_invitation(&self, by: &Caller, who: &str, from_now: TimeDelta) -> Result<(), Status> {
+        let (team, id) = &self.invitations[who];
+        by.end_invitation_at(&self.team(team), id, self.server.clock.now() + from_now).await.map(drop)
+    }
+
+    /// Changes what somebody is invited to.
+    async fn change_invitee(&self, by: &Caller, who: &str, grants: Vec<wire::Grant>) -> Result<(), Status> {
+        let (team, id) = &self.invitations[who];
+        let change = wire::Invitation { team_id: self.team(team), id: id.clone(), grants, ..Default::default() };
+        by.update_invitation(change, &["grants"]).await.map(drop)
+    }
+
+    fn grant(&self, team: &str, role: &str, permissions: &[&str]) -> wire::Grant {
+        wire::Grant { team_id: self.team(team), role_ids: vec![self.role(role)], permissions: strings(permissions) }
+    }
+
+    /// Has somebody accept who is invited.
+    async fn accept_invited(&self, who: &str) -> Result<(), Status> {
+        let request = wire::AcceptInvitationRequest {
+            invitation: Some(Named::InvitationId(self.invitations[who].1.clone())),
+            accepter: Some(Accepter::UserId(who.to_owned())),
+            ..Default::default()
+        };
+        self.server.service().invitations().accept_invitation(request).await.map(drop)
+    }
+
+    /// Has everybody accept who is invited, and can.
+    pub async fn everybody_accepts(&self) {
+        for who in self.invitations.keys() {
+            if let Err(status) = self.accept_invited(who).await {
+                let reason = error_info(&status).reason;
+                assert!(UNACCEPTABLE.contains(&reason.as_str()), "{who}: {status:?}");
+            }
+        }
     }
 
     fn team(&self, name: &str) -> String {
@@ -267,7 +336,19 @@ impl Tree<'_> {
                 create_user(&self.server.service(), who).await;
                 Ok(())
             }
-            Call::Accept => self.server.service().accept(&self.token, "fay").await.map(drop),
+            Call::ChangeInvitee { who, grants } => {
+                let grants = grants.iter().map(|(team, role)| self.grant(team, role, &[])).collect();
+                self.change_invitee(&by, who, grants).await
+            }
+            Call::OfferPermission { who, permission } => {
+                self.change_invitee(&by, who, vec![self.grant("child", "helper", &[permission])]).await
+            }
+            Call::Resend { who } => {
+                let (team, id) = &self.invitations[who];
+                by.resend(&self.team(team), id).await.map(drop)
+            }
+            Call::Revive { who } => self.end_invitation(&by, who, HOUR).await,
+            Call::Accept => self.accept_invited("fay").await,
         }
     }
 
@@ -313,8 +394,10 @@ impl Tree<'_> {
         by.roles().delete_role(request).await.map(drop)
     }
 
-    /// Who holds what, once it has run out what was given for a time. Who can become somebody holds what they hold.
+    /// Who holds what once everybody is in who is invited, and it has run out what was given for a time. Who can become
+    /// somebody holds what they hold.
     pub async fn held(&self) -> Held {
+        self.everybody_accepts().await;
         self.server.clock.advance(HOUR);
         let asked: Vec<_> = self
             .teams
@@ -344,12 +427,6 @@ impl Tree<'_> {
         held
     }
 
-    /// Who holds what once everybody is in who was invited.
-    pub async fn held_in_the_beginning(&self) -> Held {
-        self.server.service().accept(&self.token, "fay").await.done();
-        self.held().await
-    }
-
     /// All that decides about what happens next, whichever tree it is.
     pub async fn view(&self) -> BTreeSet<String> {
         let service = self.server.service();
@@ -362,13 +439,28 @@ impl Tree<'_> {
             let members = service.list(team).await.done().members;
             view.extend(members.iter().map(|member| {
                 let roles: BTreeSet<_> = member.role_ids.iter().map(|id| &keys[id]).collect();
-                format!("{name} {} {roles:?} {:?} {:?}", user_of(member), member.permissions, member.state())
+                let (who, ends) = (user_of(member), member.expire_time.is_some());
+                format!("{name} {who} {roles:?} {:?} {:?} ends {ends}", member.permissions, member.state())
             }));
         }
         view.extend(self.taken_over.iter().map(|(by, who)| format!("{by} can become {who}")));
-        let preview = wire::PreviewInvitationRequest { token: self.token.clone() };
-        let invited = service.invitations().preview_invitation(preview).await.done().preview.unwrap();
-        view.insert(format!("{:?} {:?}", invited.state(), invited.grants));
+        for (who, (team, id)) in &self.invitations {
+            view.insert(self.view_of_invitation(who, &self.team(team), id, &keys).await);
+        }
         view
+    }
+
+    async fn view_of_invitation(&self, who: &str, team: &str, id: &str, keys: &BTreeMap<String, String>) -> String {
+        let (team_id, invitation_id) = (team.to_owned(), id.to_owned());
+        let request = wire::GetInvitationRequest { team_id, invitation_id, ..Default::default() };
+        let found = self.server.service().invitations().get_invitation(request).await.done().invitation.unwrap();
+        let names: BTreeMap<_, _> = self.teams.iter().map(|(name, id)| (id, name)).collect();
+        let grant = |grant: &wire::Grant| {
+            // A closed invitation still names a role that is gone.
+            let roles: BTreeSet<_> = grant.role_ids.iter().map(|id| keys.get(id)).collect();
+            format!("{} {roles:?} {:?}", names[&grant.team_id], grant.permissions)
+        };
+        let grants: BTreeSet<_> = found.grants.iter().map(grant).collect();
+        format!("{who} is invited by {:?} {:?} {grants:?}", found.inviter_user_id, found.state())
     }
 }
