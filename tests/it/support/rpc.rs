@@ -17,7 +17,7 @@ use crate::contract::api::{RPCS, Rpc};
 
 /// A request that the caller named in the scene of a test may make, for every RPC. What stands in braces is a name that
 /// the test puts an id in for.
-pub const REQUESTS: [(&str, &str); 71] = [
+pub const REQUESTS: [(&str, &str); 72] = [
     ("CreateTeam", r#"{"name": "Below", "parentTeamId": "{team}"}"#),
     ("GetTeam", r#"{"teamId": "{team}"}"#),
     ("ListTeams", r#"{"parentTeamId": "{team}"}"#),
@@ -96,6 +96,7 @@ pub const REQUESTS: [(&str, &str); 71] = [
     ),
     ("AcceptInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
     ("DeclineInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
+    ("RequestNewInvitation", r#"{"invitationId": "{invitation}", "userId": "{invited}"}"#),
     ("ListEvents", "{}"),
     ("Watch", r#"{"fromBeginning": true}"#),
     (
