@@ -98,7 +98,8 @@ pub(super) async fn batch_create_invitations(
 ) -> Result<wire::BatchCreateInvitationsResponse, Failure> {
     let mut v = Violations::default();
     let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
-    let list = v.field("emails", AddressList::parse(&request.emails, &request.text));
+    let given_in = if request.emails.is_empty() { "text" } else { "emails" };
+    let list = v.field(given_in, AddressList::parse(&request.emails, &request.text));
     if list.as_ref().is_some_and(|list| list.entries().is_empty()) {
         v.add("emails", "must hold at least one address, or the text must");
     }
