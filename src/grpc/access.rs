@@ -25,10 +25,10 @@ impl AccessService for Access {
         request: Request<wire::CheckAccessRequest>,
     ) -> Result<Response<wire::CheckAccessResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.as_ref());
             let check = access::check(&mut v, &request.user_id, &request.team_id, &request.permission);
-            let (check,) = v.all((check,))?;
+            let (check, fresh) = v.all((check, fresh))?;
             let answers = self.0.queries.check_access(cx, &[check], &fresh).await?;
             Ok(wire::CheckAccessResponse { allowed: answers == [true] })
         })
@@ -42,12 +42,12 @@ impl AccessService for Access {
         use wire::access_result::Result as Answer;
 
         serve(request, async |cx, request| {
-            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.as_ref());
             if request.checks.is_empty() || request.checks.len() > MAX_CHECKS {
                 v.add("checks", format_args!("must hold 1 to {MAX_CHECKS} questions"));
             }
-            v.all(())?;
+            let (fresh,) = v.all((fresh,))?;
             let questions: Vec<Result<Check, wire::AccessError>> =
                 request.checks.iter().map(|asked| question(cx.principal.person.as_ref(), asked)).collect();
             let asked: Vec<Check> = questions.iter().flatten().cloned().collect();
@@ -68,10 +68,10 @@ impl AccessService for Access {
         request: Request<wire::ExplainAccessRequest>,
     ) -> Result<Response<wire::ExplainAccessResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.as_ref());
             let check = access::check(&mut v, &request.user_id, &request.team_id, &request.permission);
-            let (check,) = v.all((check,))?;
+            let (check, fresh) = v.all((check, fresh))?;
             let verdict = self.0.queries.explain_access(cx, check, &fresh).await?;
             Ok(access::explanation(&verdict))
         })

@@ -3,7 +3,10 @@
 use roster_proto::v1::{self as wire, consistency::Requirement};
 use tonic::{Request, Response, Status};
 
-use super::status::{EdgeError, Failure, status};
+use super::{
+    convert::{REVISION, Violations},
+    status::{EdgeError, Failure, status},
+};
 use crate::{
     application::{Context, Queries, Revision, Store, Written, revision::Consistency},
     domain::keyring::Keyring,
@@ -27,14 +30,14 @@ impl Api {
     }
 
     /// How fresh a read has to be.
-    pub(super) fn consistency(&self, message: Option<&wire::Consistency>) -> Result<Consistency, Failure> {
-        Ok(match message.and_then(|c| c.requirement.as_ref()) {
-            None | Some(Requirement::FullyConsistent(false)) => Consistency::BoundedStaleness,
-            Some(Requirement::FullyConsistent(true)) => Consistency::Full,
+    pub(super) fn consistency(&self, v: &mut Violations, message: Option<&wire::Consistency>) -> Option<Consistency> {
+        match message.and_then(|c| c.requirement.as_ref()) {
+            None | Some(Requirement::FullyConsistent(false)) => Some(Consistency::BoundedStaleness),
+            Some(Requirement::FullyConsistent(true)) => Some(Consistency::Full),
             Some(Requirement::AtLeastAsFresh(token)) => {
-                Consistency::AtLeastAsFresh(Revision::decode(&self.keys, token)?)
+                v.field(REVISION, Revision::decode(&self.keys, token)).map(Consistency::AtLeastAsFresh)
             }
-        })
+        }
     }
 }
 

@@ -17,11 +17,14 @@ use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 
 use super::status::{EdgeError, Failure};
 use crate::{
-    application::WriteOptions,
+    application::{Error, WriteOptions},
     domain::{Invalid, RoleId, member::MAX_ROLES},
 };
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
+
+/// The field that has a reason of its own, where it is all that is wrong with a request.
+pub(super) const REVISION: &str = "consistency.at_least_as_fresh";
 
 /// The fields of a request that break their rules.
 #[derive(Debug, Default)]
@@ -78,6 +81,7 @@ impl Violations {
     pub(super) fn all<T: Options>(self, options: T) -> Result<T::Values, Failure> {
         match options.values() {
             Some(values) if self.0.is_empty() => Ok(values),
+            _ if self.0.iter().all(|(path, _)| path == REVISION) => Err(Error::RevisionInvalid.into()),
             _ => Err(EdgeError::InvalidFields(self.0).into()),
         }
     }

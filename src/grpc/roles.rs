@@ -56,11 +56,11 @@ impl RoleService for RolesOfTeams {
         request: Request<wire::GetRoleRequest>,
     ) -> Result<Response<wire::GetRoleResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.as_ref());
             let team = v.id("team_id", &request.team_id);
             let id = v.id::<RoleId>("role_id", &request.role_id);
-            let (team, id) = v.all((team, id))?;
+            let (team, id, fresh) = v.all((team, id, fresh))?;
             let found = self.0.queries.role(cx, team, &id, &fresh).await?;
             Ok(wire::GetRoleResponse { role: Some(role::message(&found)) })
         })
@@ -72,11 +72,11 @@ impl RoleService for RolesOfTeams {
         request: Request<wire::ListRolesRequest>,
     ) -> Result<Response<wire::ListRolesResponse>, Status> {
         serve(request, async |cx, mut request| {
-            let fresh = self.0.consistency(request.consistency.take().as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.take().as_ref());
             let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
             let team = v.id("team_id", &request.team_id);
-            let (team,) = v.all((team,))?;
+            let (team, fresh) = v.all((team, fresh))?;
             let pages = Pages::new(&self.0.keys, "ListRoles");
             let token = std::mem::take(&mut request.page_token);
             let after: Option<RoleId> = pages.open(&request, &token)?;

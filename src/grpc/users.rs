@@ -52,17 +52,17 @@ impl UserService for Users {
         use wire::get_user_request::Key;
 
         serve(request, async |cx, request| {
-            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.as_ref());
             let found = match request.key {
                 Some(Key::Email(email)) => {
                     let email = v.field("email", Email::parse(&email));
-                    let (email,) = v.all((email,))?;
+                    let (email, fresh) = v.all((email, fresh))?;
                     self.0.queries.user_by_email(cx, &email, &fresh).await?
                 }
                 key => {
                     let id = v.id("user_id", if let Some(Key::UserId(id)) = &key { id } else { "" });
-                    let (id,) = v.all((id,))?;
+                    let (id, fresh) = v.all((id, fresh))?;
                     self.0.queries.user(cx, &id, &fresh).await?
                 }
             };
@@ -116,10 +116,10 @@ impl UserService for Users {
         request: Request<wire::GetNotificationPreferencesRequest>,
     ) -> Result<Response<wire::GetNotificationPreferencesResponse>, Status> {
         serve(request, async |cx, request| {
-            let fresh = self.0.consistency(request.consistency.as_ref())?;
             let mut v = Violations::default();
+            let fresh = self.0.consistency(&mut v, request.consistency.as_ref());
             let id = v.id("user_id", &request.user_id);
-            let (id,) = v.all((id,))?;
+            let (id, fresh) = v.all((id, fresh))?;
             let found = self.0.queries.user(cx, &id, &fresh).await?;
             Ok(wire::GetNotificationPreferencesResponse { notification_preferences: Some(user::preferences(&found)) })
         })

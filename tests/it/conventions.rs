@@ -1,17 +1,21 @@
 //! What holds for every write, every read and every list alike.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use roster_proto::v1::{
     self as wire, Consistency, CreateTeamRequest, CreateUserRequest, GetTeamRequest, ListMembersRequest,
     UpdateTeamRequest, consistency::Requirement, get_team_request::Key,
 };
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::{
     both,
+    contract::api::RPCS,
     support::{
         Caller, Db, Outcome as _, Scene, TestServer,
-        outcome::{Refusal, violations},
+        outcome::{Refusal, assert_says, violations},
+        rpc::{filled, rpc},
         scene::{create_user, user_of},
     },
 };
@@ -30,8 +34,8 @@ fn new_team(request_id: &str) -> CreateTeamRequest {
     }
 }
 
-fn fields(refusal: &Refusal) -> Vec<String> {
-    violations(&refusal.status).into_iter().map(|(field, _)| field).collect()
+fn fields(refusal: &Status) -> Vec<String> {
+    violations(refusal).into_iter().map(|(field, _)| field).collect()
 }
 
 /// All members in pages of two.
@@ -46,6 +50,55 @@ async fn pages(caller: &Caller, mut request: ListMembersRequest) -> Vec<Vec<Stri
         request.page_token = page.next_page_token;
     }
 }
+
+/// Requests about members that break several rules, each with the fields that are told.
+const VIOLATIONS: [(&str, &str, &[&str]); 9] = [
+    (
+        "AddMember",
+        r#"{"requestId": "a b", "teamId": "x", "roleIds": ["?"], "permissions": ["A"], "roleExpireTimes": {"?": "2026-01-01T00:00:00Z"}}"#,
+        &["request_id", "team_id", "user_id", "role_ids[0]", "permissions[0]", r#"role_expire_times["?"]"#],
+    ),
+    (
+        "UpdateMember",
+        r#"{"requestId": "a b", "member": {"teamId": "x", "roleIds": ["?"], "permissions": ["A"]}, "updateMask": "ghost,roleIds,permissions"}"#,
+        &[
+            "request_id",
+            "member.team_id",
+            "member.user.id",
+            "update_mask",
+            "member.role_ids[0]",
+            "member.permissions[0]",
+        ],
+    ),
+    ("UpdateMember", "{}", &["member.team_id", "member.user.id", "member.role_ids"]),
+    ("SuspendMember", r#"{"requestId": "a b", "teamId": "x", "userId": "a b"}"#, &["request_id", "team_id", "user_id"]),
+    ("ReactivateMember", r#"{"requestId": "a b", "teamId": "x"}"#, &["request_id", "team_id", "user_id"]),
+    ("RemoveMember", r#"{"requestId": "a b", "teamId": "x"}"#, &["request_id", "team_id", "user_id"]),
+    (
+        "ListRoster",
+        r#"{"consistency": {"atLeastAsFresh": "x"}, "pageSize": -1, "teamId": "x", "statuses": [1, 99, 0]}"#,
+        &["consistency.at_least_as_fresh", "page_size", "team_id", "statuses[1]", "statuses[2]"],
+    ),
+    (
+        "BatchGetMembers",
+        r#"{"consistency": {"atLeastAsFresh": "x"}, "teamId": "x", "userIds": ["a b", "ada", ""]}"#,
+        &["consistency.at_least_as_fresh", "team_id", "user_ids[0]", "user_ids[2]"],
+    ),
+    (
+        "SetUserAccess",
+        r#"{"requestId": "a b", "grants": [{"teamId": "x", "roleIds": ["?"]}, {"teamId": "{team}"}, {"teamId": "{team}", "roleIds": ["member"]}], "removeTeamIds": ["x", "{team}"]}"#,
+        &[
+            "request_id",
+            "user_id",
+            "grants[0].team_id",
+            "grants[0].role_ids[0]",
+            "grants[1].role_ids",
+            "grants[2].team_id",
+            "remove_team_ids[0]",
+            "remove_team_ids[1]",
+        ],
+    ),
+];
 
 both! {
     async fn a_request_id_has_one_effect(db: Db) {
@@ -207,15 +260,15 @@ both! {
             ..Default::default()
         };
         let refusal = s.service().teams().create_team(request).await.refused(Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(fields(&refusal), ["request_id", "name", "slug", "policy.max_members", "owner_user_id"]);
+        assert_eq!(fields(&refusal.status), ["request_id", "name", "slug", "policy.max_members", "owner_user_id"]);
 
         let request = CreateUserRequest { email: "nobody".to_owned(), display_name: "a\nb".to_owned(), ..Default::default() };
         let refusal = s.service().users().create_user(request).await.refused(Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(fields(&refusal), ["email", "display_name"]);
+        assert_eq!(fields(&refusal.status), ["email", "display_name"]);
 
         let request = ListMembersRequest { page_size: -1, order_by: 99, role_id: "!".to_owned(), ..Default::default() };
         let refusal = s.service().teams().list_members(request).await.refused(Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(fields(&refusal), ["page_size", "team_id", "role_id", "order_by"]);
+        assert_eq!(fields(&refusal.status), ["page_size", "team_id", "role_id", "order_by"]);
 
         let request = wire::CreateInvitationRequest {
             team_id: "x".to_owned(),
@@ -226,7 +279,34 @@ both! {
             ..Default::default()
         };
         let refusal = s.service().invitations().create_invitation(request).await.refused(Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(fields(&refusal), ["team_id", "role_ids[0]", "message", "delivery_channel", "email"]);
+        assert_eq!(fields(&refusal.status), ["team_id", "role_ids[0]", "message", "delivery_channel", "email"]);
+    }
+
+    async fn every_violation_of_a_call_about_members_is_told_at_once(db: Db) {
+        let s = Scene::new(db).await;
+        let ids = BTreeMap::from([("team", s.team.clone())]);
+        for (name, request, expected) in VIOLATIONS {
+            let refusal = s.service().call(rpc(name), &filled(request, &ids)).await.unwrap_err();
+            assert_says(&refusal, Code::InvalidArgument, "INVALID_FIELD");
+            let told = fields(&refusal);
+            assert_eq!(told, expected, "{name} {request}");
+        }
+    }
+
+    async fn a_revision_that_is_none_is_told_beside_other_violations(db: Db) {
+        let s = Scene::new(db).await;
+        let reads = RPCS.iter().filter(|rpc| rpc.input.get_field_by_name("consistency").is_some());
+        let mut seen = 0;
+        for rpc in reads {
+            let request = r#"{"consistency": {"atLeastAsFresh": "nonsense"}}"#;
+            let refusal = s.service().call(rpc, request).await.unwrap_err();
+            assert_says(&refusal, Code::InvalidArgument, "INVALID_FIELD");
+            let told = fields(&refusal);
+            assert_eq!(told[0], "consistency.at_least_as_fresh", "{}", rpc.name);
+            assert!(told.len() > 1, "{}: {told:?}", rpc.name);
+            seen += 1;
+        }
+        assert!(seen > 10, "{seen}");
     }
 
     async fn a_field_mask_names_what_to_set(db: Db) {
@@ -250,7 +330,7 @@ both! {
         let told = violations(&refusal.status);
         assert_eq!(told.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>(), ["version cannot be changed", "colour is no field of a team"]);
         let refusal = ada.teams().update_team(update(wire::Team::default(), &["*"])).await;
-        assert_eq!(fields(&refusal.refused(Code::InvalidArgument, "INVALID_FIELD")), ["team.name"]);
+        assert_eq!(fields(&refusal.refused(Code::InvalidArgument, "INVALID_FIELD").status), ["team.name"]);
     }
 
     async fn what_may_not_be_seen_answers_like_what_is_not_there(db: Db) {

@@ -136,7 +136,7 @@ pub(in crate::grpc) fn patch(
     };
     let mut patch = GrantPatch::default();
     let mut paths = mask::paths(violations, asked, &MUTABLE, &IMMUTABLE, &populated, "a member");
-    if paths.is_empty() && violations.is_empty() {
+    if paths.is_empty() && asked.is_none_or(|mask| mask.paths.is_empty()) {
         // Whoever names nothing to change has forgotten the roles.
         paths.push("role_ids");
     }

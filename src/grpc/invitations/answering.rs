@@ -31,11 +31,11 @@ pub(super) async fn list_my_invitations(
     cx: &Context,
     mut request: wire::ListMyInvitationsRequest,
 ) -> Result<wire::ListMyInvitationsResponse, Failure> {
-    let fresh = api.consistency(request.consistency.take().as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.take().as_ref());
     let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
     let user = answerer(&mut v, cx, &request.user_id);
-    let (user,) = v.all((user,))?;
+    let (user, fresh) = v.all((user, fresh))?;
     let pages = Pages::new(&api.keys, "ListMyInvitations");
     let token = std::mem::take(&mut request.page_token);
     // A person who leaves out who they are asks another query than one who names themselves.

@@ -19,11 +19,11 @@ pub(super) async fn get_invitation(
     cx: &Context,
     request: wire::GetInvitationRequest,
 ) -> Result<wire::GetInvitationResponse, Failure> {
-    let fresh = api.consistency(request.consistency.as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.as_ref());
     let team = v.id("team_id", &request.team_id);
     let id = v.id("invitation_id", &request.invitation_id);
-    let (team, id) = v.all((team, id))?;
+    let (team, id, fresh) = v.all((team, id, fresh))?;
     let found = api.queries.invitation(cx, team, id, &fresh).await?;
     Ok(wire::GetInvitationResponse { invitation: Some(invitation::message(&found, api.queries.now())) })
 }
@@ -33,8 +33,8 @@ pub(super) async fn list_invitations(
     cx: &Context,
     mut request: wire::ListInvitationsRequest,
 ) -> Result<wire::ListInvitationsResponse, Failure> {
-    let fresh = api.consistency(request.consistency.take().as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.take().as_ref());
     let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
     let team = v.id("team_id", &request.team_id);
     let states = invitation::states(&mut v, &request.states);
@@ -46,7 +46,7 @@ pub(super) async fn list_invitations(
         Some(time) => v.field("min_last_sent_time", convert::time(time)).map(Some),
     };
     let order = invitation::order(&mut v, request.order_by);
-    let (team, inviter, prefix, sent_since, order) = v.all((team, inviter, prefix, since, order))?;
+    let (team, inviter, prefix, sent_since, order, fresh) = v.all((team, inviter, prefix, since, order, fresh))?;
     let pages = Pages::new(&api.keys, "ListInvitations");
     let token = std::mem::take(&mut request.page_token);
     let after = pages.open(&request, &token)?;
@@ -71,11 +71,11 @@ pub(super) async fn get_invitation_link(
     cx: &Context,
     request: wire::GetInvitationLinkRequest,
 ) -> Result<wire::GetInvitationLinkResponse, Failure> {
-    let fresh = api.consistency(request.consistency.as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.as_ref());
     let team = v.id("team_id", &request.team_id);
     let id = v.id("invitation_id", &request.invitation_id);
-    let (team, id) = v.all((team, id))?;
+    let (team, id, fresh) = v.all((team, id, fresh))?;
     let found = api.queries.invitation_link(cx, team, id, &fresh).await?;
     let expire_time = Some(convert::timestamp(found.expire_time));
     Ok(wire::GetInvitationLinkResponse { link: found.url, token: found.token, expire_time })

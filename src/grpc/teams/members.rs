@@ -150,7 +150,7 @@ pub(super) async fn set_user_access(
     let options = convert::write_options(&mut v, &request.request_id, request.validate_only);
     let user = v.id("user_id", &request.user_id);
     let grants = grants(&mut v, &request.grants);
-    let removals = removals(&mut v, &request.remove_team_ids, grants.as_ref());
+    let removals = removals(&mut v, &request.remove_team_ids, &request.grants);
     if request.grants.is_empty() && request.remove_team_ids.is_empty() {
         v.add("grants", "must name a team, or remove_team_ids must");
     }
@@ -165,10 +165,14 @@ fn grants(v: &mut Violations, asked: &[wire::AccessGrant]) -> Option<BTreeMap<Te
         v.add("grants", format_args!("must name at most {MAX_TEAMS} teams"));
         return None;
     }
-    let mut grants = Some(BTreeMap::new());
-    for (i, asked) in asked.iter().enumerate() {
+    let mut named = BTreeSet::new();
+    let mut grant = |(i, asked): (usize, &wire::AccessGrant)| {
         let prefix = format!("grants[{i}].");
-        let team = v.id(&format!("{prefix}team_id"), &asked.team_id);
+        let path = format!("{prefix}team_id");
+        let team: Option<TeamId> = v.id(&path, &asked.team_id);
+        if team.is_some_and(|team| !named.insert(team)) {
+            v.add(&path, "is named twice");
+        }
         let given = member::Given {
             prefix: &prefix,
             role_ids: &asked.role_ids,
@@ -177,30 +181,22 @@ fn grants(v: &mut Violations, asked: &[wire::AccessGrant]) -> Option<BTreeMap<Te
             role_expire_times: &asked.role_expire_times,
         };
         let grant = given.grant(v);
-        let Some((team, grant)) = team.zip(grant) else {
-            grants = None;
-            continue;
-        };
-        if grants.as_mut().is_some_and(|grants| grants.insert(team, grant).is_some()) {
-            v.add(&format!("{prefix}team_id"), "is named twice");
-        }
-    }
-    grants
+        team.zip(grant)
+    };
+    let grants: Vec<_> = asked.iter().enumerate().map(&mut grant).collect();
+    grants.into_iter().collect()
 }
 
-fn removals(
-    v: &mut Violations,
-    asked: &[String],
-    grants: Option<&BTreeMap<TeamId, Grant>>,
-) -> Option<BTreeSet<TeamId>> {
+fn removals(v: &mut Violations, asked: &[String], grants: &[wire::AccessGrant]) -> Option<BTreeSet<TeamId>> {
     if asked.len() > MAX_TEAMS {
         v.add("remove_team_ids", format_args!("must name at most {MAX_TEAMS} teams"));
         return None;
     }
+    let granted: BTreeSet<TeamId> = grants.iter().filter_map(|grant| grant.team_id.parse().ok()).collect();
     let mut removal = |(i, id): (usize, &String)| {
         let path = format!("remove_team_ids[{i}]");
         let team = v.id(&path, id)?;
-        if grants.is_some_and(|grants| grants.contains_key(&team)) {
+        if granted.contains(&team) {
             v.add(&path, "is granted too");
         }
         Some(team)

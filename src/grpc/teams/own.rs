@@ -90,17 +90,17 @@ pub(super) async fn get_team(
 ) -> Result<wire::GetTeamResponse, Failure> {
     use wire::get_team_request::Key;
 
-    let fresh = api.consistency(request.consistency.as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.as_ref());
     let found = match request.key {
         Some(Key::Slug(slug)) if !slug.is_empty() => {
             let slug = team::slug(&mut v, "slug", &slug).flatten();
-            let (slug,) = v.all((slug,))?;
+            let (slug, fresh) = v.all((slug, fresh))?;
             api.queries.team_by_slug(cx, &slug, &fresh).await?
         }
         key => {
             let id = v.id("team_id", if let Some(Key::TeamId(id)) = &key { id } else { "" });
-            let (id,) = v.all((id,))?;
+            let (id, fresh) = v.all((id, fresh))?;
             api.queries.team(cx, id, &fresh).await?
         }
     };
@@ -118,11 +118,11 @@ pub(super) async fn list_teams(
     cx: &Context,
     mut request: wire::ListTeamsRequest,
 ) -> Result<wire::ListTeamsResponse, Failure> {
-    let fresh = api.consistency(request.consistency.take().as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.take().as_ref());
     let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
     let scope = scope(&mut v, &request);
-    let (scope,) = v.all((scope,))?;
+    let (scope, fresh) = v.all((scope, fresh))?;
     let pages = Pages::new(&api.keys, "ListTeams");
     let token = std::mem::take(&mut request.page_token);
     match scope {

@@ -25,11 +25,11 @@ pub(super) async fn get_member(
     cx: &Context,
     request: wire::GetMemberRequest,
 ) -> Result<wire::GetMemberResponse, Failure> {
-    let fresh = api.consistency(request.consistency.as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.as_ref());
     let team = v.id("team_id", &request.team_id);
     let user = v.id("user_id", &request.user_id);
-    let (team, user) = v.all((team, user))?;
+    let (team, user, fresh) = v.all((team, user, fresh))?;
     let found = api.queries.member(cx, team, &user, &fresh).await?;
     Ok(wire::GetMemberResponse { member: Some(convert_member::message(&found)) })
 }
@@ -39,15 +39,15 @@ pub(super) async fn batch_get_members(
     cx: &Context,
     request: wire::BatchGetMembersRequest,
 ) -> Result<wire::BatchGetMembersResponse, Failure> {
-    let fresh = api.consistency(request.consistency.as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.as_ref());
     let team = v.id("team_id", &request.team_id);
     if request.user_ids.is_empty() || request.user_ids.len() > MAX_BATCH {
         v.add("user_ids", format_args!("must name 1 to {MAX_BATCH} users"));
     }
     let ids = request.user_ids.iter().enumerate().map(|(i, id)| v.id(&format!("user_ids[{i}]"), id));
     let users: Option<Vec<UserId>> = ids.collect::<Vec<_>>().into_iter().collect();
-    let (team, users) = v.all((team, users))?;
+    let (team, users, fresh) = v.all((team, users, fresh))?;
     let (found, missing) = api.queries.members_by_id(cx, team, &users, &fresh).await?;
     Ok(wire::BatchGetMembersResponse {
         members: found.iter().map(convert_member::message).collect(),
@@ -60,8 +60,8 @@ pub(super) async fn list_members(
     cx: &Context,
     mut request: wire::ListMembersRequest,
 ) -> Result<wire::ListMembersResponse, Failure> {
-    let fresh = api.consistency(request.consistency.take().as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.take().as_ref());
     let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
     let team = v.id("team_id", &request.team_id);
     let role = v.optional_id::<RoleId>("role_id", &request.role_id);
@@ -72,7 +72,8 @@ pub(super) async fn list_members(
         None => Some(None),
         Some(time) => v.field("min_join_time", convert::time(time)).map(Some),
     };
-    let (team, role, order, state, search, joined_since) = v.all((team, role, order, state, search, since))?;
+    let (team, role, order, state, search, joined_since, fresh) =
+        v.all((team, role, order, state, search, since, fresh))?;
     let pages = Pages::new(&api.keys, "ListMembers");
     let token = std::mem::take(&mut request.page_token);
     let after = pages.open(&request, &token)?;
@@ -89,12 +90,12 @@ pub(super) async fn list_roster(
     cx: &Context,
     mut request: wire::ListRosterRequest,
 ) -> Result<wire::ListRosterResponse, Failure> {
-    let fresh = api.consistency(request.consistency.take().as_ref())?;
     let mut v = Violations::default();
+    let fresh = api.consistency(&mut v, request.consistency.take().as_ref());
     let size = convert::page_size(&mut v, std::mem::take(&mut request.page_size));
     let team = v.id("team_id", &request.team_id);
     let statuses = statuses(&mut v, &request.statuses);
-    let (team, statuses) = v.all((team, statuses))?;
+    let (team, statuses, fresh) = v.all((team, statuses, fresh))?;
     let pages = Pages::new(&api.keys, "ListRoster");
     let token = std::mem::take(&mut request.page_token);
     let after: Option<EntryPlace> = pages.open(&request, &token)?;
