@@ -1,8 +1,10 @@
 //! Random programs on teams, members, roles, invitations and access, performed by the service and by a small model of what it
-//! promises: the same answers, the same state in the end, and the same on both databases.
+//! promises: the same answers, the same state in the end, and the same on both databases. The record of changes holds
+//! nothing of a step that was refused.
 
 mod look;
 mod program;
+mod record;
 mod roles;
 mod rules;
 mod stage;
@@ -85,6 +87,12 @@ async fn perform(stage: &Stage, program: &[Step]) -> Result<Trace, Divergence> {
         if known != seen {
             let (lacking, beyond): (Vec<_>, Vec<_>) = (lacking.collect(), beyond.collect());
             result = Err(Divergence(format!("state: expected {lacking:#?}, found {beyond:#?}")));
+        }
+    }
+    if result.is_ok() {
+        let told = tree.told_of_refused().await;
+        if !told.is_empty() {
+            result = Err(Divergence(format!("recorded although it was refused: {told:#?}")));
         }
     }
     tree.clear().await;

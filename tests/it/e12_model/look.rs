@@ -8,14 +8,11 @@ use std::{
 use roster_proto::v1::{self as wire, list_teams_request::Scope};
 
 use super::{
-    program::{ASKED, PEOPLE, ROLES, Role, TEAMS},
-    stage::{Tree, address, person},
+    program::{ASKED, EXTERNAL, PEOPLE, ROLES, Role, TEAMS},
+    stage::{PATIENCE, Tree, address, person, rules_of},
     state::{Fate, Invitation, Membership, Model},
 };
 use crate::support::{Outcome as _, outcome::error_info, scene::user_of};
-
-/// How long what the sweeper does within about a second may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything that can be seen of a tree, as lines of text.
 pub type View = BTreeSet<String>;
@@ -26,7 +23,7 @@ fn line_of_member(team: usize, member: &wire::Member) -> String {
     let permissions: BTreeSet<_> = member.permissions.iter().cloned().collect();
     let ends: BTreeMap<_, _> = member.role_expire_times.iter().map(|(role, end)| (role.clone(), end.seconds)).collect();
     let (who, state, end) = (user_of(member), member.state(), member.expire_time.map(|end| end.seconds));
-    format!("{team}: {who} {roles:?} {permissions:?} {state:?} until {end:?} {ends:?} {}", member.external)
+    format!("{team}: {who} {roles:?} {permissions:?} {state:?} until {end:?} {ends:?} external {}", member.external)
 }
 
 impl Tree<'_> {
@@ -42,6 +39,7 @@ impl Tree<'_> {
             state: state.into(),
             expire_time: grant.end.map(|end| self.time(end)),
             role_expire_times: grant.role_ends.iter().map(|(role, end)| (self.role(*role), self.time(*end))).collect(),
+            external: who == EXTERNAL,
             ..Default::default()
         }
     }
@@ -53,8 +51,7 @@ impl Tree<'_> {
             let parent = team.parent.map(|parent| self.team(parent)).unwrap_or_default();
             let (disabled, closed) = (team.disabled, !model.closed_by(*n).is_empty());
             view.insert(line_of_team(*n, &parent, &self.team(0), disabled, closed));
-            let (shared, exclusive, seats) = (model.shared, model.exclusive, model.seats.unwrap_or(0));
-            view.insert(format!("{n}: rules {shared} {exclusive} {seats}"));
+            view.insert(line_of_rules(*n, &rules_of(model)));
             view.extend(team.members.iter().map(|(who, member)| line_of_member(*n, &self.message(*who, member))));
         }
         for (n, role) in &model.roles {
@@ -74,9 +71,7 @@ impl Tree<'_> {
             let n = (0..TEAMS).find(|n| self.team(*n) == team.id).expect("a team of the program");
             let (disabled, closed) = (team.disable_time.is_some(), !team.disabled_by_team_id.is_empty());
             view.insert(line_of_team(n, &team.parent_team_id, &team.root_team_id, disabled, closed));
-            let policy = team.policy.clone().unwrap();
-            let shared = policy.ownership() == wire::Ownership::Shared;
-            view.insert(format!("{n}: rules {shared} {} {}", policy.exclusive_membership, policy.max_members));
+            view.insert(line_of_rules(n, team.policy.as_ref().unwrap()));
             let members = self.service().list(&team.id).await.done().members;
             view.extend(members.iter().map(|member| line_of_member(n, member)));
             if n == 0 {
@@ -181,6 +176,10 @@ impl Tree<'_> {
 
 fn line_of_team(n: usize, parent: &str, root: &str, disabled: bool, closed: bool) -> String {
     format!("{n}: below {parent:?} of {root}, disabled {disabled}, closed {closed}")
+}
+
+fn line_of_rules(n: usize, policy: &wire::TeamPolicy) -> String {
+    format!("{n}: {policy:?}")
 }
 
 /// An invitation, as far as programs go: its end to the second.

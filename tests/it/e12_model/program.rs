@@ -7,10 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-pub use invitations::{Act, Offer, Offers, Sent, With};
+pub use invitations::{Act, Offer, Offers, Sent, With, domain_of};
 
 /// How many people there are.
 pub const PEOPLE: usize = 5;
+/// Who is at home in another tree.
+pub const EXTERNAL: usize = 3;
+/// The domains of addresses.
+pub const DOMAINS: [&str; 2] = ["example.com", "example.org"];
 /// How many teams a tree has at the most: the root is 0.
 pub const TEAMS: usize = 4;
 /// How many roles of its own a tree has at the most.
@@ -91,6 +95,12 @@ pub struct Rules {
     /// 0 means unlimited.
     pub max_members: Option<usize>,
     pub email_match: Option<bool>,
+    /// The one domain that is admitted; none means any.
+    pub domain: Option<Option<usize>>,
+    pub externals: Option<bool>,
+    /// 0 means unlimited.
+    pub max_pending: Option<usize>,
+    pub editable: Option<bool>,
 }
 
 /// Something to do. Teams, people and roles are numbers; those that are not there yet are asked for all the same.
@@ -213,10 +223,17 @@ impl Dice {
     }
 
     fn rules(&mut self) -> Rules {
-        match self.rng.random_range(0..4) {
-            0 => Rules { shared: Some(!self.one_in(3)), ..Rules::default() },
-            1 => Rules { exclusive: Some(self.one_in(2)), ..Rules::default() },
-            2 => Rules { email_match: Some(self.one_in(3)), ..Rules::default() },
+        match self.rng.random_range(0..10) {
+            0..=1 => Rules { shared: Some(!self.one_in(3)), ..Rules::default() },
+            2 => Rules { exclusive: Some(self.one_in(2)), ..Rules::default() },
+            3..=4 => Rules { email_match: Some(self.one_in(3)), ..Rules::default() },
+            5 => {
+                let domain = (!self.one_in(2)).then(|| self.rng.random_range(0..DOMAINS.len()));
+                Rules { domain: Some(domain), ..Rules::default() }
+            }
+            6 => Rules { externals: Some(self.one_in(2)), ..Rules::default() },
+            7 => Rules { max_pending: Some(self.rng.random_range(0..=3)), ..Rules::default() },
+            8 => Rules { editable: Some(self.one_in(2)), ..Rules::default() },
             _ => Rules { max_members: Some(self.rng.random_range(0..=4)), ..Rules::default() },
         }
     }

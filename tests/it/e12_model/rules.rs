@@ -170,6 +170,10 @@ impl Model {
         self.exclusive = rules.exclusive.unwrap_or(self.exclusive);
         self.email_match = rules.email_match.unwrap_or(self.email_match);
         self.seats = rules.max_members.map_or(self.seats, |most| (most > 0).then_some(most));
+        self.domain = rules.domain.unwrap_or(self.domain);
+        self.externals = rules.externals.unwrap_or(self.externals);
+        self.max_pending = rules.max_pending.map_or(self.max_pending, |most| (most > 0).then_some(most));
+        self.editable = rules.editable.unwrap_or(self.editable);
         Ok(())
     }
 
@@ -218,6 +222,7 @@ impl Model {
         if self.member(team, who).is_some() {
             why.when(true, "ALREADY_MEMBER");
         } else {
+            self.check_person(who, &mut why);
             why.when(self.exclusive && self.is_member_elsewhere(team, who), "MEMBER_ELSEWHERE");
             // The seat that was held for them is theirs.
             why.when(self.is_full(team, self.held_seats(team, Some(who))), "SEATS_EXHAUSTED");

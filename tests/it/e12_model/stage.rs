@@ -2,24 +2,27 @@
 
 mod invitations;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::{FieldMask, Timestamp};
 use roster_proto::v1::{self as wire, member::Subject};
+use tokio::sync::Mutex;
 use tonic::Status;
 
 use super::{
-    program::{Do, Grant, Minute, PEOPLE, Patch, ROLES, Role, Rules, Step},
-    state::OPEN,
+    program::{DOMAINS, Do, EXTERNAL, Grant, Minute, PEOPLE, Patch, ROLES, Role, Rules, Step},
+    state::{Model, OPEN},
 };
-use crate::support::{
-    Caller, Db, Outcome as _, TestServer,
-    outcome::error_info,
-    scene::{create_team, create_user},
-};
+use crate::support::{Caller, Db, Outcome as _, TestServer, outcome::error_info, scene::create_team};
 
 pub use invitations::address;
+
+/// How long what the service does within about a second may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the service answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum Observed {
 /// A server and its people.
 pub struct Stage {
     pub server: TestServer,
+    /// How far the record of changes was read.
+    pub cursor: Mutex<String>,
 }
 
 /// An invitation that was sent: the team that did, its id, and the tokens of its links.
@@ -45,13 +50,17 @@ pub struct Letter {
 
 /// A tree on it, and what its teams, roles and invitations are called.
 pub struct Tree<'a> {
-    stage: &'a Stage,
+    pub stage: &'a Stage,
     pub teams: BTreeMap<usize, String>,
     pub roles: BTreeMap<usize, String>,
     /// How many roles were deleted.
     deleted_roles: usize,
     pub letters: BTreeMap<usize, Letter>,
     begun: DateTime<Utc>,
+    /// How many steps were asked for.
+    asked: usize,
+    /// The ids of the calls that were refused.
+    pub refused: BTreeSet<String>,
 }
 
 /// A person's id.
@@ -72,13 +81,56 @@ fn mask(paths: impl IntoIterator<Item = (bool, &'static str)>) -> FieldMask {
     FieldMask { paths: named.map(|(_, path)| path.to_owned()).collect() }
 }
 
+/// Rules as messages have them.
+fn policy(rules: &Rules) -> wire::TeamPolicy {
+    let ownership = match rules.shared {
+        Some(true) => wire::Ownership::Shared,
+        _ => wire::Ownership::SingleOwner,
+    };
+    wire::TeamPolicy {
+        ownership: ownership.into(),
+        exclusive_membership: rules.exclusive.unwrap_or_default(),
+        max_members: rules.max_members.unwrap_or_default().try_into().unwrap(),
+        require_email_match: rules.email_match,
+        allowed_email_domains: rules.domain.flatten().map(|n| DOMAINS[n].to_owned()).into_iter().collect(),
+        allow_external_members: rules.externals,
+        max_pending_invitations: rules.max_pending.unwrap_or_default().try_into().unwrap(),
+        invitee_roles_editable: rules.editable,
+        ..Default::default()
+    }
+}
+
+/// The rules that the model knows, and those that no program changes.
+pub fn rules_of(model: &Model) -> wire::TeamPolicy {
+    let rules = Rules {
+        shared: Some(model.shared),
+        exclusive: Some(model.exclusive),
+        max_members: model.seats,
+        email_match: Some(model.email_match),
+        domain: Some(model.domain),
+        externals: Some(model.externals),
+        max_pending: model.max_pending,
+        editable: Some(model.editable),
+    };
+    let invitation_ttl = Some(prost_types::Duration { seconds: 60 * OPEN, nanos: 0 });
+    let profile_editing = wire::ProfileEditing::SelfOnly.into();
+    wire::TeamPolicy { invitation_ttl, profile_editing, ..policy(&rules) }
+}
+
 impl Stage {
     pub async fn new(db: Db) -> Self {
         let server = TestServer::start(db).await;
         for n in 0..PEOPLE {
-            create_user(&server.service(), &person(n)).await;
+            let request = wire::CreateUserRequest {
+                user_id: person(n),
+                email: address(n),
+                email_verified: true,
+                ..Default::default()
+            };
+            server.service().users().create_user(request).await.done();
         }
-        Self { server }
+        create_team(&server.service(), "Elsewhere", &person(EXTERNAL)).await;
+        Self { server, cursor: Mutex::default() }
     }
 
     /// A root team that the first person owns.
@@ -92,7 +144,7 @@ impl Stage {
         self.server.service().teams().update_team(request).await.done();
         let begun = self.server.clock.env().now();
         let (teams, roles, letters) = (BTreeMap::from([(0, root)]), BTreeMap::new(), BTreeMap::new());
-        Tree { stage: self, teams, roles, deleted_roles: 0, letters, begun }
+        Tree { stage: self, teams, roles, deleted_roles: 0, letters, begun, asked: 0, refused: BTreeSet::new() }
     }
 }
 
@@ -134,7 +186,13 @@ impl Tree<'_> {
             Some(n) => self.stage.server.person(&person(n)),
             None => self.service(),
         };
-        self.ask(&by, &step.what).await.unwrap_or_else(|status| Observed::Refused(error_info(&status).reason))
+        self.asked += 1;
+        let call = format!("{}-{}", self.team(0), self.asked);
+        let answer = self.ask(&by.saying("x-request-id", &call), &step.what).await;
+        answer.unwrap_or_else(|status| {
+            self.refused.insert(call);
+            Observed::Refused(error_info(&status).reason)
+        })
     }
 
     async fn ask(&mut self, by: &Caller, what: &Do) -> Result<Observed, Status> {
@@ -195,22 +253,16 @@ impl Tree<'_> {
     }
 
     fn update_team(&self, team: usize, rules: &Rules) -> wire::UpdateTeamRequest {
-        let ownership = match rules.shared {
-            Some(true) => wire::Ownership::Shared,
-            _ => wire::Ownership::SingleOwner,
-        };
-        let policy = wire::TeamPolicy {
-            ownership: ownership.into(),
-            exclusive_membership: rules.exclusive.unwrap_or_default(),
-            max_members: rules.max_members.unwrap_or_default().try_into().unwrap(),
-            require_email_match: rules.email_match,
-            ..Default::default()
-        };
+        let policy = policy(rules);
         let update_mask = mask([
             (rules.shared.is_some(), "policy.ownership"),
             (rules.exclusive.is_some(), "policy.exclusive_membership"),
             (rules.max_members.is_some(), "policy.max_members"),
             (rules.email_match.is_some(), "policy.require_email_match"),
+            (rules.domain.is_some(), "policy.allowed_email_domains"),
+            (rules.externals.is_some(), "policy.allow_external_members"),
+            (rules.max_pending.is_some(), "policy.max_pending_invitations"),
+            (rules.editable.is_some(), "policy.invitee_roles_editable"),
         ]);
         let team = wire::Team { id: self.team(team), policy: Some(policy), ..Default::default() };
         wire::UpdateTeamRequest { team: Some(team), update_mask: Some(update_mask), ..Default::default() }

@@ -69,6 +69,7 @@ pub const OPEN: Minute = 60;
 
 /// The tree. What has run out is not in it, but for invitations.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "rules that have nothing to do with each other, each on or off")]
 pub struct Model {
     pub now: Minute,
     pub teams: BTreeMap<usize, Team>,
@@ -77,6 +78,11 @@ pub struct Model {
     pub exclusive: bool,
     pub seats: Option<usize>,
     pub email_match: bool,
+    /// The one domain that is admitted, if not all are.
+    pub domain: Option<usize>,
+    pub externals: bool,
+    pub max_pending: Option<usize>,
+    pub editable: bool,
     pub invitations: BTreeMap<usize, Invitation>,
     /// How many roles were deleted.
     pub deleted_roles: usize,
@@ -122,6 +128,10 @@ impl Model {
             exclusive: false,
             seats: None,
             email_match: true,
+            domain: None,
+            externals: true,
+            max_pending: None,
+            editable: true,
             invitations: BTreeMap::new(),
             deleted_roles: 0,
             made: BTreeSet::from([0]),

@@ -9,6 +9,11 @@ use super::{Dice, Do, Minute, PEOPLE, ROLES, Role, Step, TEAMS};
 /// How many addresses there are: those of the people, and then those of strangers.
 const ADDRESSES: usize = PEOPLE + 2;
 
+/// The domain of an address: one person and one stranger have another one than the others.
+pub fn domain_of(address: usize) -> usize {
+    usize::from([PEOPLE - 1, ADDRESSES - 1].contains(&address))
+}
+
 /// What an invitation gives in a team.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {

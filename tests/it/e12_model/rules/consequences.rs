@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{
-        program::{Offer, Offers, PEOPLE, ROLES, Role},
+        program::{EXTERNAL, Offer, Offers, PEOPLE, ROLES, Role, domain_of},
         state::{Fate, Invitation, Model, covers},
     },
     Refusals,
@@ -123,8 +123,19 @@ impl Model {
         self.seats.is_some_and(|most| members + others >= most)
     }
 
+    /// What stands against somebody who is to become a member, whoever lets them in.
+    pub fn check_person(&self, who: usize, why: &mut Refusals) {
+        why.when(!self.admits(who), "DOMAIN_NOT_ALLOWED");
+        why.when(!self.externals && who == EXTERNAL, "EXTERNAL_NOT_ALLOWED");
+    }
+
+    fn admits(&self, address: usize) -> bool {
+        self.domain.is_none_or(|domain| domain == domain_of(address))
+    }
+
     /// What stands against offering this to an address, whoever does; `but` is the invitation that does it.
     pub fn check_address(&self, to: usize, grants: &Offers, but: Option<usize>, why: &mut Refusals) {
+        why.when(!self.admits(to), "DOMAIN_NOT_ALLOWED");
         if to < PEOPLE {
             why.when(grants.keys().all(|team| self.member(*team, to).is_some()), "ALREADY_MEMBER");
             let elsewhere = grants.keys().any(|team| self.is_member_elsewhere(*team, to));
@@ -134,10 +145,14 @@ impl Model {
         why.when(pending.iter().any(|n| Some(*n) != but), "INVITATION_PENDING");
     }
 
-    /// Whether a seat is left in each of these teams for who is no member of it.
-    pub fn check_seats<'a>(&self, to: usize, teams: impl IntoIterator<Item = &'a usize>, why: &mut Refusals) {
+    /// Whether there is room for one more open invitation in each of these teams, and a seat for who is no member of it.
+    pub fn check_room<'a>(&self, to: usize, teams: impl IntoIterator<Item = &'a usize>, why: &mut Refusals) {
         let lacks =
             |team: &usize| self.member(*team, to).is_none() && self.is_full(*team, self.held_seats(*team, None));
-        why.when(teams.into_iter().any(lacks), "SEATS_EXHAUSTED");
+        for team in teams {
+            why.when(lacks(team), "SEATS_EXHAUSTED");
+            let pending = self.held_seats(*team, None);
+            why.when(self.max_pending.is_some_and(|most| pending >= most), "PENDING_INVITATIONS_EXHAUSTED");
+        }
     }
 }

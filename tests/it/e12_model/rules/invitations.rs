@@ -51,7 +51,7 @@ impl Model {
         self.check_offers(by, grants, &mut why);
         why.when(by == Some(to), "OWN_ROLE");
         self.check_address(to, grants, None, &mut why);
-        self.check_seats(to, grants.keys(), &mut why);
+        self.check_room(to, grants.keys(), &mut why);
         why.end()?;
         self.send(by, as_n, team, to, grants);
         Ok(())
@@ -83,7 +83,7 @@ impl Model {
             let mut why = Refusals::default();
             why.when(by == Some(*to), "OWN_ADDRESS");
             after.check_address(*to, grants, None, &mut why);
-            after.check_seats(*to, grants.keys(), &mut why);
+            after.check_room(*to, grants.keys(), &mut why);
             if why.0.is_empty() {
                 after.send(by, as_n + n, team, *to, grants);
                 why.0.insert("CREATED");
@@ -148,7 +148,7 @@ impl Model {
         why.when(by == Some(before.to), "OWN_ROLE");
         self.check_address(before.to, &before.grants, Some(n), &mut why);
         if !open {
-            self.check_seats(before.to, before.grants.keys(), &mut why);
+            self.check_room(before.to, before.grants.keys(), &mut why);
         }
         why.end()?;
         let (end, links) = (before.end.max(self.now + OPEN), before.links + usize::from(!open));
@@ -171,6 +171,7 @@ impl Model {
         why.when(after.end <= self.now, "EXPIRE_TIME_PASSED");
         let grants = grants.unwrap_or(&before.grants);
         if *grants != before.grants || after.end > before.end {
+            why.when(*grants != before.grants && !self.editable, "INVITEE_ROLE_LOCKED");
             // Who changes what is granted, or for how long, comes to answer for it: they have to be able to send it.
             let mut entry = Refusals::default();
             entry.add(self.enter_all(by, before.grants.keys().chain(grants.keys()), UPDATE));
@@ -183,7 +184,7 @@ impl Model {
             why.when(by == Some(before.to), "OWN_ROLE");
             self.check_address(before.to, grants, Some(n), &mut why);
             let added = grants.keys().filter(|team| !before.grants.contains_key(team));
-            self.check_seats(before.to, added, &mut why);
+            self.check_room(before.to, added, &mut why);
             after = Invitation { grants: grants.clone(), inviter: by, ..after };
         }
         why.end()?;
@@ -249,6 +250,7 @@ impl Model {
         why.when(self.email_match && invitation.to != who, "EMAIL_MISMATCH");
         why.when(invitation.inviter == Some(who), "OWN_ROLE");
         for team in grants.keys().filter(|team| self.member(**team, who).is_none()) {
+            self.check_person(who, &mut why);
             let elsewhere = grants.len() > 1 || self.is_member_elsewhere(*team, who);
             why.when(self.exclusive && elsewhere, "MEMBER_ELSEWHERE");
             // The invitation held the seat.

@@ -4,13 +4,14 @@ use roster_proto::v1::{self as wire, accept_invitation_request as accepting, dec
 use tonic::Status;
 
 use super::{
-    super::program::{Act, Offer, Offers, PEOPLE, Sent, With},
+    super::program::{Act, DOMAINS, Offer, Offers, PEOPLE, Sent, With, domain_of},
     Caller, Letter, Observed, Tree, mask, no_such, person, strings,
 };
 
 /// An address: a person's, or that of nobody who is known.
 pub fn address(n: usize) -> String {
-    if n < PEOPLE { format!("{}@example.com", person(n)) } else { format!("stranger-{n}@example.com") }
+    let name = if n < PEOPLE { person(n) } else { format!("stranger-{n}") };
+    format!("{name}@{}", DOMAINS[domain_of(n)])
 }
 
 impl Tree<'_> {
