@@ -26,8 +26,8 @@ upgrade: setup ## Try an older version on this one's schema; FROM=v0.1.0 names i
 	ROSTER_TEST_OLDER_ROSTER=$(CURDIR)/target/older-build/debug/roster tools/with-servers cargo test --test it -- upgrades
 	git worktree remove --force target/older
 
-bench: setup ## Measure what calls cost, as ratios, on SQLite and on a private PostgreSQL
-	ROSTER_SERVERS_FSYNC=on tools/with-servers cargo bench --bench batch --bench paging
+bench: setup ## Measure what calls cost, and fail where a ratio is over its limit: on SQLite and on a private PostgreSQL
+	ROSTER_SERVERS_FSYNC=on tools/with-servers cargo bench --no-fail-fast --bench batch --bench paging
 
 lint: setup ## Check formatting, lints, documentation, API definitions and dependencies
 	tools/setup deny

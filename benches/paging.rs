@@ -2,7 +2,7 @@
 //!
 //! A team gets 100,000 members (`ROSTER_BENCH_MEMBERS`), and a real server lists them in pages of 50. The first and the
 //! last page are asked for in turns, so that whatever else the machine does falls on both, and the ratio of their medians
-//! is what counts.
+//! is what counts: the last page takes half as long again as the first at the most, or the benchmark fails.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark that cannot go on has failed")]
 
 mod support;
@@ -10,6 +10,7 @@ mod support;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -24,6 +25,7 @@ use roster::{
     repository::{Database, database::Options, members, schema, users},
 };
 use roster_proto::v1::{ListMembersRequest, MemberOrder, team_service_client::TeamServiceClient};
+use support::Judgement;
 use tonic::transport::Channel;
 
 /// How often each page is asked for.
@@ -31,17 +33,22 @@ const ROUNDS: usize = 200;
 /// How many members a measured page holds.
 const PAGE: i32 = 50;
 
+/// How long the last page may take at the most, against the first.
+const MOST: f64 = 1.5;
+
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let count: usize = std::env::var("ROSTER_BENCH_MEMBERS").map_or(100_000, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     println!("pages of {PAGE} of {count} members, first against last, medians of {ROUNDS}");
+    let mut judgement = Judgement::default();
     for (name, url) in support::databases(folder.path()) {
-        measure(name, &url, folder.path(), count).await;
+        measure(name, &url, folder.path(), count, &mut judgement).await;
     }
+    judgement.end()
 }
 
-async fn measure(name: &str, url: &str, folder: &Path, count: usize) {
+async fn measure(name: &str, url: &str, folder: &Path, count: usize, judgement: &mut Judgement) {
     // The team is made through the API, and its members behind the server's back: it reads nothing ahead.
     let (running, channel) = support::serve(url, folder).await;
     let team = support::create_team(&channel, &support::create_owner(&channel).await).await;
@@ -61,6 +68,7 @@ async fn measure(name: &str, url: &str, folder: &Path, count: usize) {
         let (first, last) = (support::median(at_first), support::median(at_last));
         let ratio = last.as_secs_f64() / first.as_secs_f64();
         println!("{name:10} {:30} first {first:>9.1?}  last {last:>9.1?}  ratio {ratio:.2}", order.as_str_name());
+        judgement.hold(&format!("{name}, {}", order.as_str_name()), ratio, MOST);
     }
     running.shutdown().await.unwrap();
 }

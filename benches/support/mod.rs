@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -57,6 +58,27 @@ pub(crate) async fn create_team(channel: &Channel, owner: &str) -> String {
     let request = CreateTeamRequest { name: "Large".to_owned(), owner_user_id: owner.to_owned(), ..Default::default() };
     let created = TeamServiceClient::new(channel.clone()).create_team(request).await.unwrap().into_inner();
     created.team.unwrap().id
+}
+
+/// Ratios that are over their limit.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement(Vec<String>);
+
+impl Judgement {
+    /// Holds what was measured against the most that it may be.
+    pub(crate) fn hold(&mut self, what: &str, ratio: f64, most: f64) {
+        if ratio > most {
+            self.0.push(format!("{what}: {ratio:.3} is over {most}"));
+        }
+    }
+
+    /// Says what is over its limit, and whether anything is.
+    pub(crate) fn end(self) -> ExitCode {
+        for line in &self.0 {
+            eprintln!("too slow: {line}");
+        }
+        if self.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }
 
 /// How long it takes.
