@@ -143,7 +143,7 @@ pub fn draw(seed: u64) -> Vec<Step> {
 fn random(seed: u64) -> Vec<Step> {
     let mut dice = Dice { rng: StdRng::seed_from_u64(seed), now: 0, sent: Vec::new() };
     let length = dice.rng.random_range(25..=50);
-    (0..length).map(|n| if n < 8 { dice.opening(n) } else { dice.step() }).collect()
+    (0..length).map(|n| if n < 10 { dice.opening(n) } else { dice.step() }).collect()
 }
 
 struct Dice {
@@ -228,12 +228,12 @@ impl Dice {
             2 => Rules { exclusive: Some(self.one_in(2)), ..Rules::default() },
             3..=4 => Rules { email_match: Some(self.one_in(3)), ..Rules::default() },
             5 => {
-                let domain = (!self.one_in(2)).then(|| self.rng.random_range(0..DOMAINS.len()));
+                let domain = (!self.one_in(3)).then(|| self.rng.random_range(0..DOMAINS.len()));
                 Rules { domain: Some(domain), ..Rules::default() }
             }
-            6 => Rules { externals: Some(self.one_in(2)), ..Rules::default() },
-            7 => Rules { max_pending: Some(self.rng.random_range(0..=3)), ..Rules::default() },
-            8 => Rules { editable: Some(self.one_in(2)), ..Rules::default() },
+            6 => Rules { externals: Some(self.one_in(3)), ..Rules::default() },
+            7 => Rules { max_pending: Some(self.rng.random_range(0..=2)), ..Rules::default() },
+            8 => Rules { editable: Some(self.one_in(3)), ..Rules::default() },
             _ => Rules { max_members: Some(self.rng.random_range(0..=4)), ..Rules::default() },
         }
     }
@@ -252,7 +252,8 @@ impl Dice {
                 let grant = Grant { roles: BTreeSet::from([Role::Admin]), ..Grant::default() };
                 Do::Add { team: 0, who: 1, grant }
             }
-            _ => Do::Add { team: self.team(), who: self.rng.random_range(1..PEOPLE), grant: self.grant() },
+            6..=7 => Do::Add { team: self.team(), who: self.rng.random_range(1..PEOPLE), grant: self.grant() },
+            _ => Do::SetRules(0, self.rules()),
         };
         Step { by, what }
     }
