@@ -108,17 +108,14 @@ impl<V: View> Consumer<V> {
     pub async fn follow(&mut self) -> Result<Infallible, Error<V::Error>> {
         let mut pause = PAUSES.0;
         loop {
-            match self.stream(&mut pause).await {
-                Err(Error::Refused(status)) if status.reason() == Some(ErrorReason::CursorExpired) => {
-                    self.start_anew().await?;
-                }
+            match self.proceed(&mut pause).await {
                 Err(Error::Refused(status)) if passes(&status) => {
                     tracing::debug!(why = status.message(), ?pause, "the stream of events has ended");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSES.1);
                 }
                 Err(error) => return Err(error),
-                // Roster ends no stream without a reason, but a proxy may.
+                // Everything was read anew; or a proxy ended the stream, since Roster ends none without a reason.
                 Ok(()) => tokio::time::sleep(pause).await,
             }
         }
@@ -131,6 +128,16 @@ impl<V: View> Consumer<V> {
     /// [`Error`]. The event was not taken then; it may be given again.
     pub async fn take(&mut self, event: &Event) -> Result<(), Error<V::Error>> {
         self.take_with(event, None).await
+    }
+
+    /// Takes what one stream brings, or reads anew what no stream brings any more.
+    async fn proceed(&mut self, pause: &mut Duration) -> Result<(), Error<V::Error>> {
+        match self.stream(pause).await {
+            Err(Error::Refused(status)) if status.reason() == Some(ErrorReason::CursorExpired) => {
+                self.start_anew().await
+            }
+            end => end,
+        }
     }
 
     async fn stream(&mut self, pause: &mut Duration) -> Result<(), Error<V::Error>> {

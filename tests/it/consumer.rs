@@ -1,12 +1,18 @@
 //! The consumer of `roster-client` with the view of its example: whatever happens to it and on the way to it, in the end
 //! it knows what Roster knows.
 
-use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, collections::BTreeSet, io, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use roster::config::{EventEncoding, PublisherKind};
-use roster_client::{Roster, consumer::Consumer};
-use roster_proto::events::v1::Event;
+use roster_client::{
+    Roster,
+    consumer::{Consumer, Lane, Mark, View},
+};
+use roster_proto::{
+    events::v1::Event,
+    v1::{Member, Team},
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -29,8 +35,58 @@ type Teams = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 /// A consumer that keeps its view in this folder.
 fn consumer(folder: &TempDir, endpoint: &str) -> Consumer<Members> {
-    let view = Members::open(folder.path().join("members.json")).unwrap();
+    with_view(members(folder), endpoint)
+}
+
+/// A consumer with this view.
+fn with_view<V: View>(view: V, endpoint: &str) -> Consumer<V> {
     Consumer::new(Roster::at(endpoint).connect_lazy().unwrap(), view)
+}
+
+/// The view in this folder.
+fn members(folder: &TempDir) -> Members {
+    Members::open(folder.path().join("members.json")).unwrap()
+}
+
+/// The example's view on a way to Roster that breaks once, when teams are to be read anew.
+struct OnABreakingWay {
+    members: Members,
+    way: Proxy,
+    breaks: usize,
+}
+
+impl View for OnABreakingWay {
+    type Error = io::Error;
+
+    /// Asked for at the beginning of each stream.
+    async fn cursor(&mut self) -> io::Result<String> {
+        self.way.mend();
+        self.members.cursor().await
+    }
+
+    async fn mark(&mut self, lane: &Lane) -> io::Result<Option<Mark>> {
+        self.members.mark(lane).await
+    }
+
+    async fn teams(&mut self) -> io::Result<Vec<String>> {
+        if self.breaks == 0 {
+            self.way.cut();
+            self.breaks += 1;
+        }
+        View::teams(&mut self.members).await
+    }
+
+    async fn apply(&mut self, event: &Event, lane: &Lane, mark: &Mark, cursor: Option<&str>) -> io::Result<()> {
+        self.members.apply(event, lane, mark, cursor).await
+    }
+
+    async fn replace(&mut self, team: &str, now: Option<(Team, Vec<Member>)>, mark: &Mark) -> io::Result<()> {
+        self.members.replace(team, now, mark).await
+    }
+
+    async fn advance(&mut self, cursor: &str) -> io::Result<()> {
+        self.members.advance(cursor).await
+    }
 }
 
 fn endpoint(server: &TestServer) -> String {
@@ -52,16 +108,33 @@ async fn truth(service: &Caller, teams: &[String]) -> Teams {
 }
 
 /// Follows the events until the view is as it should be, and ends the consumer then.
-async fn follow_until(consumer: &mut Consumer<Members>, folder: &TempDir, expected: &Teams) {
-    let reached = async {
-        let path = folder.path().join("members.json");
-        let seen = async || Members::open(path.clone()).ok().filter(|view| view.teams() == expected);
-        eventually("the view is true", seen).await;
-    };
+async fn follow_until<V: View>(consumer: &mut Consumer<V>, folder: &TempDir, expected: &Teams) {
+    let reached = eventually("the view is true", async || (members(folder).teams() == expected).then_some(()));
     tokio::select! {
         end = consumer.follow() => panic!("{end:?}"),
         () = reached => {}
     }
+}
+
+/// A consumer in this folder sees how it begins; what happens next is no longer retained when it comes back. Answers who is
+/// in which team then.
+async fn outrun(s: &Scene, folder: &TempDir) -> Teams {
+    let other = create_team(&s.service(), "Other", "eve").await;
+    let before = truth(&s.service(), &[s.team.clone(), other.clone()]).await;
+    follow_until(&mut consumer(folder, &endpoint(&s.server)), folder, &before).await;
+
+    s.person("ada").remove(&s.team, "carol").await.done();
+    let late = create_team(&s.service(), "Late", "carol").await;
+    s.server.clock.advance(chrono::TimeDelta::days(8));
+    s.person("ada").set_roles(&s.team, "bob", &["member"]).await.done();
+    s.service().add(&late, "bob", &["member"]).await.done();
+    eventually("all events are in their places", async || {
+        let events = s.service().events_of("", 1).await;
+        events.iter().any(|event| event.team_id == late && event.team_version == 3).then_some(())
+    })
+    .await;
+    assert!(purge(s).await > 0);
+    truth(&s.service(), &[s.team.clone(), other, late]).await
 }
 
 /// Changes this and that in some teams, and answers the ids of the teams.
@@ -131,23 +204,19 @@ both! {
     async fn what_cannot_be_read_any_more_is_read_as_it_is(db: Db) {
         let s = Scene::new(db).await;
         let folder = tempfile::tempdir().unwrap();
-        let other = create_team(&s.service(), "Other", "eve").await;
-        let before = truth(&s.service(), &[s.team.clone(), other.clone()]).await;
-        follow_until(&mut consumer(&folder, &endpoint(&s.server)), &folder, &before).await;
-
-        s.person("ada").remove(&s.team, "carol").await.done();
-        let late = create_team(&s.service(), "Late", "carol").await;
-        s.server.clock.advance(chrono::TimeDelta::days(8));
-        s.person("ada").set_roles(&s.team, "bob", &["member"]).await.done();
-        s.service().add(&late, "bob", &["member"]).await.done();
-        eventually("all events are in their places", async || {
-            let events = s.service().events_of("", 1).await;
-            events.iter().any(|event| event.team_id == late && event.team_version == 3).then_some(())
-        })
-        .await;
-        assert!(purge(&s).await > 0);
-        let truth = truth(&s.service(), &[s.team.clone(), other, late]).await;
+        let truth = outrun(&s, &folder).await;
         follow_until(&mut consumer(&folder, &endpoint(&s.server)), &folder, &truth).await;
+    }
+
+    async fn reading_anew_outlasts_a_way_that_breaks(db: Db) {
+        let s = Scene::new(db).await;
+        let folder = tempfile::tempdir().unwrap();
+        let truth = outrun(&s, &folder).await;
+        let proxy = Proxy::before(s.server.address(), Duration::ZERO).await;
+        let endpoint = proxy.endpoint();
+        let mut consumer = with_view(OnABreakingWay { members: members(&folder), way: proxy, breaks: 0 }, &endpoint);
+        follow_until(&mut consumer, &folder, &truth).await;
+        assert_eq!(consumer.view().breaks, 1);
     }
 
     async fn events_from_nats_are_taken_as_well(db: Db) {
