@@ -60,6 +60,10 @@ pub trait View: Send {
         mark: &Mark,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// Forgets the marks of all people, but nothing else that is known of them: the next event about each is applied,
+    /// whatever its version. A view that wants people to be true before that reads them here.
+    fn forget_people(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
     /// Keeps a cursor: nothing that matters happened up to it. Empty: all that is left has to be looked at again.
     fn advance(&mut self, cursor: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
@@ -251,9 +255,9 @@ impl<V: View> Consumer<V> {
         }
     }
 
-    /// Events between the cursor and the oldest one retained are gone: reads the known teams as they are, and goes on with
-    /// all events that are left. A team that came to be in between, and to which nothing has happened since, is learned of by
-    /// its next event.
+    /// Events between the cursor and the oldest one retained are gone, or never were in a database that was restored: reads
+    /// the known teams as they are, takes people as their next events tell, and goes on with all events that are left. A
+    /// team that came to be in between, and to which nothing has happened since, is learned of by its next event.
     async fn start_anew(&mut self) -> Result<(), Error<V::Error>> {
         tracing::info!("the events after the cursor are not retained any more: reading the teams anew");
         let mut stream = self.roster.events().watch(WatchRequest::default()).await?.into_inner();
@@ -265,6 +269,7 @@ impl<V: View> Consumer<V> {
             let version = last.map_or(0, |last| last.version);
             self.reread(&team, &Mark { version, position: now.cursor.clone() }).await?;
         }
+        self.view.forget_people().await.map_err(Error::View)?;
         self.view.advance("").await.map_err(Error::View)
     }
 }

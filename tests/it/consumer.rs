@@ -11,18 +11,23 @@ use roster_client::{
 };
 use roster_proto::{
     events::v1::Event,
-    v1::{Member, Team},
+    v1::{Member, Team, User},
 };
 use tempfile::TempDir;
 
 use crate::{
     both,
+    e33_migrations::LINK_KEYS,
     relay::broker::Topic,
     support::{
-        Caller, Db, Outcome as _, Scene, TestServer, parts,
+        Caller, Db, Outcome as _, Scene, TestServer,
+        database::TestDatabase,
+        parts,
+        process::{Served, printed, roster, run},
         proxy::Proxy,
         scene::{create_team, create_user},
         server::eventually,
+        session::Session,
     },
     watch::purge,
 };
@@ -84,6 +89,10 @@ impl View for OnABreakingWay {
         self.members.replace(team, now, mark).await
     }
 
+    async fn forget_people(&mut self) -> io::Result<()> {
+        self.members.forget_people().await
+    }
+
     async fn advance(&mut self, cursor: &str) -> io::Result<()> {
         self.members.advance(cursor).await
     }
@@ -109,7 +118,13 @@ async fn truth(service: &Caller, teams: &[String]) -> Teams {
 
 /// Follows the events until the view is as it should be, and ends the consumer then.
 async fn follow_until<V: View>(consumer: &mut Consumer<V>, folder: &TempDir, expected: &Teams) {
-    let reached = eventually("the view is true", async || (members(folder).teams() == expected).then_some(()));
+    follow_until_it(consumer, "is true", async || members(folder).teams() == expected).await;
+}
+
+/// Follows the events until the view that is kept is so.
+async fn follow_until_it<V: View>(consumer: &mut Consumer<V>, is_so: &str, mut ask: impl AsyncFnMut() -> bool) {
+    let what = format!("the view {is_so}");
+    let reached = eventually(&what, async || ask().await.then_some(()));
     tokio::select! {
         end = consumer.follow() => panic!("{end:?}"),
         () = reached => {}
@@ -135,6 +150,93 @@ async fn outrun(s: &Scene, folder: &TempDir) -> Teams {
     .await;
     assert!(purge(s).await > 0);
     truth(&s.service(), &[s.team.clone(), other, late]).await
+}
+
+/// How far a person was applied to the view in this folder.
+async fn version_of(user: &str, folder: &TempDir) -> Option<i64> {
+    members(folder).mark(&Lane::User(user.to_owned())).await.unwrap().map(|mark| mark.version)
+}
+
+/// Gives a person another name, which makes one event.
+async fn rename(service: &Caller, user: &str, name: &str) {
+    let user = User { id: user.to_owned(), display_name: name.to_owned(), ..Default::default() };
+    service.edit(user, &["display_name"], "").await.done();
+}
+
+/// Roster as a process, on a database that can be brought back to where it was.
+struct Restorable {
+    db: Db,
+    database: TestDatabase,
+    served: Served,
+}
+
+impl Restorable {
+    async fn start(db: Db) -> Self {
+        let database = TestDatabase::new(db).await;
+        let served = Self::serve(&database).await;
+        Self { db, database, served }
+    }
+
+    async fn serve(database: &TestDatabase) -> Served {
+        Served::start(database.folder.path(), &[("ROSTER_DATABASE__URL", &database.url), LINK_KEYS]).await
+    }
+
+    async fn stop(&mut self) {
+        self.served.process.signal("TERM");
+        assert!(self.served.process.end().await.success());
+    }
+
+    async fn command(&self, arguments: &[&str]) {
+        let variables = [("ROSTER_DATABASE__URL", self.database.url.as_str())];
+        let output = run(roster(self.database.folder.path(), arguments, &variables)).await;
+        assert!(output.status.success(), "{}", printed(&output));
+    }
+
+    /// The name of the database, if it is on a server.
+    fn name(&self) -> &str {
+        self.database.url.rsplit_once('/').unwrap().1
+    }
+
+    /// Keeps a copy of the database as it is now.
+    async fn back_up(&mut self) {
+        self.stop().await;
+        match self.db {
+            Db::Sqlite => self.command(&["backup", "copy.db"]).await,
+            Db::Postgres => on_server(&[format!("CREATE DATABASE {0}_copy TEMPLATE {0}", self.name())]).await,
+        }
+        self.served = Self::serve(&self.database).await;
+    }
+
+    /// Puts the copy in the database's place, as an operator does.
+    async fn restore(&mut self) {
+        self.stop().await;
+        let name = self.name();
+        match self.db {
+            Db::Sqlite => {
+                let folder = self.database.folder.path();
+                std::fs::rename(folder.join("copy.db"), folder.join("roster.db")).unwrap();
+                for log in ["roster.db-wal", "roster.db-shm"] {
+                    // It may be gone by itself.
+                    let _ = std::fs::remove_file(folder.join(log));
+                }
+            }
+            Db::Postgres => {
+                let rename = format!("ALTER DATABASE {name}_copy RENAME TO {name}");
+                on_server(&[format!("DROP DATABASE {name} WITH (FORCE)"), rename]).await;
+            }
+        }
+        self.command(&["restored"]).await;
+        self.served = Self::serve(&self.database).await;
+    }
+}
+
+/// Has statements done on the PostgreSQL server, each by itself.
+async fn on_server(statements: &[String]) {
+    let session = Session::on_server().await;
+    for statement in statements {
+        session.run(statement).await;
+    }
+    session.close().await;
 }
 
 /// Changes this and that in some teams, and answers the ids of the teams.
@@ -217,6 +319,23 @@ both! {
         let mut consumer = with_view(OnABreakingWay { members: members(&folder), way: proxy, breaks: 0 }, &endpoint);
         follow_until(&mut consumer, &folder, &truth).await;
         assert_eq!(consumer.view().breaks, 1);
+    }
+
+    async fn people_of_a_restored_database_are_seen_again(db: Db) {
+        let mut roster = Restorable::start(db).await;
+        create_user(&roster.served.caller(), "ada").await;
+        roster.back_up().await;
+        let service = roster.served.caller();
+        for name in ["Ada of the lost future", "Lost Ada", "Ada Lost"] {
+            rename(&service, "ada", name).await;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let seen = async |version| version_of("ada", &folder).await == Some(version);
+        follow_until_it(&mut consumer(&folder, &roster.served.endpoint()), "is full", async || seen(4).await).await;
+
+        roster.restore().await;
+        rename(&roster.served.caller(), "ada", "Ada").await;
+        follow_until_it(&mut consumer(&folder, &roster.served.endpoint()), "is anew", async || seen(2).await).await;
     }
 
     async fn events_from_nats_are_taken_as_well(db: Db) {

@@ -19,6 +19,9 @@ use roster_client::{
 };
 use serde::{Deserialize, Serialize};
 
+/// What the name of a person's lane begins with; that of a team is its id.
+const PERSON: &str = "user:";
+
 /// The view, and the file that it is in.
 #[derive(Debug)]
 pub(crate) struct Members {
@@ -30,7 +33,7 @@ pub(crate) struct Members {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Kept {
     cursor: String,
-    /// Version and position of what was applied last, by team or by `user:` and the person.
+    /// Version and position of what was applied last, by the name of the lane.
     marks: BTreeMap<String, (i64, String)>,
     /// The roles of each member, by team and user.
     members: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
@@ -110,6 +113,12 @@ impl View for Members {
         self.keep(kept)
     }
 
+    async fn forget_people(&mut self) -> io::Result<()> {
+        let mut kept = self.kept.clone();
+        kept.marks.retain(|name, _| !name.starts_with(PERSON));
+        self.keep(kept)
+    }
+
     async fn advance(&mut self, cursor: &str) -> io::Result<()> {
         self.keep(Kept { cursor: cursor.to_owned(), ..self.kept.clone() })
     }
@@ -118,7 +127,7 @@ impl View for Members {
 fn name(lane: &Lane) -> String {
     match lane {
         Lane::Team(team) => team.clone(),
-        Lane::User(user) => format!("user:{user}"),
+        Lane::User(user) => format!("{PERSON}{user}"),
     }
 }
 
