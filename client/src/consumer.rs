@@ -39,7 +39,8 @@ pub trait View: Send {
     /// How far a lane was applied, if anything of it was.
     fn mark(&mut self, lane: &Lane) -> impl Future<Output = Result<Option<Mark>, Self::Error>> + Send;
 
-    /// The ids of all teams of which something was applied.
+    /// The ids of all teams of which something was applied, also of those that are gone: a restored database brings them
+    /// back.
     fn teams(&mut self) -> impl Future<Output = Result<Vec<String>, Self::Error>> + Send;
 
     /// Applies an event, and keeps its lane's mark; and the cursor, if there is a new one. An event of a kind that means

@@ -338,6 +338,21 @@ both! {
         follow_until_it(&mut consumer(&folder, &roster.served.endpoint()), "is anew", async || seen(2).await).await;
     }
 
+    async fn a_team_that_a_restore_brings_back_is_in_the_view_again(db: Db) {
+        let mut roster = Restorable::start(db).await;
+        create_user(&roster.served.caller(), "ada").await;
+        let team = create_team(&roster.served.caller(), "Acme", "ada").await;
+        let folder = tempfile::tempdir().unwrap();
+        let before = truth(&roster.served.caller(), std::slice::from_ref(&team)).await;
+        follow_until(&mut consumer(&folder, &roster.served.endpoint()), &folder, &before).await;
+        roster.back_up().await;
+        roster.served.caller().delete_team(&team, true).await.done();
+        follow_until(&mut consumer(&folder, &roster.served.endpoint()), &folder, &Teams::new()).await;
+
+        roster.restore().await;
+        follow_until(&mut consumer(&folder, &roster.served.endpoint()), &folder, &before).await;
+    }
+
     async fn events_from_nats_are_taken_as_well(db: Db) {
         let topic = Topic::new(EventEncoding::Protobuf);
         let server = TestServer::with(db, |config| {

@@ -80,7 +80,7 @@ impl View for Members {
     }
 
     async fn teams(&mut self) -> io::Result<Vec<String>> {
-        Ok(self.kept.members.keys().cloned().collect())
+        Ok(self.kept.marks.keys().filter(|name| !name.starts_with(PERSON)).cloned().collect())
     }
 
     async fn apply(&mut self, event: &Event, lane: &Lane, mark: &Mark, cursor: Option<&str>) -> io::Result<()> {
