@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use roster_proto::events::v1::Event;
 use roster_proto::v1::{
-    ErrorReason, GetTeamRequest, ListEventsRequest, ListMembersRequest, Member, Team, WatchRequest,
-    get_team_request::Key, watch_request::Start, watch_response::Message,
+    Consistency, ErrorReason, GetTeamRequest, ListEventsRequest, ListMembersRequest, Member, Team, WatchRequest,
+    consistency::Requirement, get_team_request::Key, watch_request::Start, watch_response::Message,
 };
 use tonic::{Code, Status};
 
@@ -229,28 +229,27 @@ impl<V: View> Consumer<V> {
 
     /// Reads a team as it is, in which all that happened up to `mark` is contained.
     async fn reread(&mut self, team_id: &str, mark: &Mark) -> Result<(), Error<V::Error>> {
-        let request = GetTeamRequest { key: Some(Key::TeamId(team_id.to_owned())), ..Default::default() };
-        let team = match self.roster.teams().get_team(request).await {
-            Ok(response) => response.into_inner().team.unwrap_or_default(),
-            Err(status) if status.code() == Code::NotFound => {
-                return self.view.replace(team_id, None, mark).await.map_err(Error::View);
+        let (team, mark) = match self.team(team_id).await {
+            Ok((team, members)) => {
+                let mark = Mark { version: team.version, position: mark.position.clone() };
+                (Some((team, members)), mark)
             }
+            Err(status) if status.code() == Code::NotFound => (None, mark.clone()),
             Err(status) => return Err(status.into()),
         };
-        // Members that changed since are told again by events, whole.
-        let members = self.members(team_id).await?;
-        let mark = Mark { version: team.version, position: mark.position.clone() };
-        self.view.replace(team_id, Some((team, members)), &mark).await.map_err(Error::View)
+        self.view.replace(team_id, team, &mark).await.map_err(Error::View)
     }
 
-    async fn members(&self, team_id: &str) -> Result<Vec<Member>, Status> {
-        let mut request = ListMembersRequest { team_id: team_id.to_owned(), page_size: PAGE, ..Default::default() };
+    /// A team, then its members: those that changed in between are told again by events, whole.
+    async fn team(&self, team_id: &str) -> Result<(Team, Vec<Member>), Status> {
+        let team = self.roster.teams().get_team(get_team(team_id)).await?.into_inner().team.unwrap_or_default();
+        let mut request = list_members(team_id);
         let mut members = Vec::new();
         loop {
             let page = self.roster.teams().list_members(request.clone()).await?.into_inner();
             members.extend(page.members);
             if page.next_page_token.is_empty() {
-                return Ok(members);
+                return Ok((team, members));
             }
             request.page_token = page.next_page_token;
         }
@@ -275,6 +274,24 @@ impl<V: View> Consumer<V> {
     }
 }
 
+fn get_team(team_id: &str) -> GetTeamRequest {
+    GetTeamRequest { key: Some(Key::TeamId(team_id.to_owned())), consistency: Some(fresh()) }
+}
+
+fn list_members(team_id: &str) -> ListMembersRequest {
+    ListMembersRequest {
+        team_id: team_id.to_owned(),
+        page_size: PAGE,
+        consistency: Some(fresh()),
+        ..Default::default()
+    }
+}
+
+/// What takes the place of events must contain them.
+fn fresh() -> Consistency {
+    Consistency { requirement: Some(Requirement::FullyConsistent(true)) }
+}
+
 /// Whether events that were asked for are not retained any more.
 fn gone(status: &Status) -> bool {
     matches!(status.reason(), Some(ErrorReason::CursorExpired | ErrorReason::TeamNotFound))
@@ -286,4 +303,16 @@ fn passes(status: &Status) -> bool {
         status.code(),
         Code::PermissionDenied | Code::Unauthenticated | Code::InvalidArgument | Code::NotFound | Code::Unimplemented
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_is_read_as_fresh_as_can_be() {
+        for consistency in [get_team("t").consistency, list_members("t").consistency] {
+            assert_eq!(consistency.unwrap().requirement, Some(Requirement::FullyConsistent(true)));
+        }
+    }
 }
