@@ -69,9 +69,15 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let calls = self.clone();
-        let span = trace::span(request.uri().path());
-        // The generated clients make a status of it again.
-        Box::pin(async move { calls.run(request).await.map_err(Failure::from) }.instrument(span))
+        let method = Method::at(request.uri().path());
+        let mut call = trace::Call::begin(request.uri().path());
+        let span = call.span();
+        let run = async move {
+            let end = calls.run(request, method, &mut call).await;
+            // The generated clients make a status of it again.
+            call.ends(end, method.streaming).map_err(Failure::from)
+        };
+        Box::pin(run.instrument(span))
     }
 }
 
@@ -83,15 +89,18 @@ where
         + Sync
         + 'static,
 {
-    async fn run(self, request: Request<Body>) -> Result<Response<Body>, Status> {
+    async fn run(
+        self,
+        request: Request<Body>,
+        method: Method,
+        call: &mut trace::Call,
+    ) -> Result<Response<Body>, Status> {
         let (head, body) = request.into_parts();
-        let method = Method::at(head.uri.path());
         let default = if method.streaming { None } else { self.settings.deadline };
         let deadline = Deadline::of(&head.headers, default);
         let (body, replayable) = named(body.collect().await?.to_bytes(), method);
-        let mut attempts = 0;
         loop {
-            attempts += 1;
+            let attempts = call.attempt();
             let status = match deadline.limit(self.attempt(&head, body.clone(), method, deadline)).await {
                 Ok(response) => {
                     self.settings.budget.succeeded();

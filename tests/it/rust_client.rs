@@ -1,16 +1,23 @@
 //! The Rust client against a real server, over a way that loses answers.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, TracerProvider as _};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SdkTracerProvider, SpanData, SpanExporter},
+};
 use roster::{
     config::{AuthMode, ServiceToken, TokenDigest},
     domain::PermissionPattern,
 };
 use roster_client::{Details as _, Roster};
 use roster_proto::v1::{
-    AddMemberRequest, CreateTeamRequest, CreateUserRequest, ErrorReason, GetTeamRequest, get_team_request::Key,
+    AddMemberRequest, CreateTeamRequest, CreateUserRequest, ErrorReason, GetTeamRequest, WatchRequest,
+    get_team_request::Key,
 };
 use tonic::Code;
 use tracing::{Instrument as _, instrument::WithSubscriber as _};
@@ -28,6 +35,36 @@ fn client(server: &TestServer) -> Roster {
 
 fn team(name: &str) -> CreateTeamRequest {
     CreateTeamRequest { name: name.to_owned(), owner_user_id: "ada".to_owned(), ..Default::default() }
+}
+
+/// The spans of a client, when they are over.
+#[derive(Debug, Clone, Default)]
+struct Spans(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Spans {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().append(&mut batch);
+        Ok(())
+    }
+}
+
+impl Spans {
+    /// What each says of its call, in the order in which they ended.
+    fn told(&self) -> Vec<String> {
+        let told = |span: &SpanData| {
+            assert_eq!(span.span_kind, SpanKind::Client);
+            let named = |key: &str| span.attributes.iter().find(|attribute| attribute.key.as_str() == key);
+            let text = |key| named(key).map_or_else(String::new, |attribute| attribute.value.to_string());
+            assert_eq!((text("rpc.system.name"), text("rpc.method")), ("grpc".to_owned(), span.name.to_string()));
+            let code = text("rpc.response.status_code");
+            let failed = code != "OK";
+            assert_eq!(text("error.type"), if failed { code.clone() } else { String::new() }, "{span:#?}");
+            assert_eq!(matches!(span.status, Status::Error { .. }), failed, "{span:#?}");
+            let (_, method) = span.name.split_once('/').unwrap();
+            format!("{method} {code} {}", text("roster.client.attempts"))
+        };
+        self.0.lock().unwrap().iter().map(told).collect()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,6 +161,44 @@ both! {
         let made = web.events_of("", 3).await.into_iter().find(|event| event.team_version == 1).unwrap();
         assert!(made.traceparent.contains(&trace), "{} in {}", trace, made.traceparent);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_span_says_how_its_call_ended_and_after_how_many_attempts() {
+    let mut server = TestServer::start(Db::Sqlite).await;
+    create_user(&server.service(), "ada").await;
+    let (spans, roster) = (Spans::default(), client(&server));
+    let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+    let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let only_ours = tracing_subscriber::EnvFilter::new("off,roster_client=info");
+    let subscriber = tracing_subscriber::registry().with(only_ours).with(traces);
+    // While there is only one subscriber, `tracing` takes what another thread, which has none, is not interested in for what
+    // nobody is interested in.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let calls = async {
+        roster.teams().create_team(team("Acme")).await.unwrap();
+        roster.users().create_user(CreateUserRequest::default()).await.unwrap_err();
+        let nobody = Roster::at("http://127.0.0.1:1").connect_lazy().unwrap();
+        nobody.teams().create_team(team("Acme")).await.unwrap_err();
+        // Somebody who has heard enough, and somebody who listens to the end.
+        for until_the_end in [false, true] {
+            let mut stream = roster.events().watch(WatchRequest::default()).await.unwrap().into_inner();
+            stream.message().await.unwrap();
+            if until_the_end {
+                server.stop().await;
+                while stream.message().await.is_ok() {}
+            }
+        }
+    };
+    calls.with_subscriber(subscriber).await;
+    let told = [
+        "CreateTeam OK 1",
+        "CreateUser INVALID_ARGUMENT 1",
+        "CreateTeam UNAVAILABLE 5",
+        "Watch CANCELLED 1",
+        "Watch UNAVAILABLE 1",
+    ];
+    assert_eq!(spans.told(), told);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
