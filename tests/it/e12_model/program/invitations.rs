@@ -69,6 +69,11 @@ pub enum Act {
         who: usize,
         with: With,
     },
+    /// Asks for a new one in its place, with a link.
+    AskAgain {
+        n: usize,
+        with: With,
+    },
     Cancel(Sent),
     Resend(Sent),
     Update {
@@ -179,7 +184,11 @@ impl Dice {
             68..=72 => (self.inviter(), Act::Cancel(self.pick())),
             73..=82 => (self.inviter(), Act::Resend(self.pick())),
             83..=90 => (self.inviter(), self.change()),
-            91..=96 => return self.change_what_is_offered(),
+            91..=95 => return self.change_what_is_offered(),
+            96 => {
+                let with = if self.one_in(3) { With::FirstLink } else { With::Link };
+                (self.by(), Act::AskAgain { n: self.pick().n, with })
+            }
             _ => (self.inviter(), Act::Delete(self.pick())),
         };
         Step { by, what: Do::Invitations(act) }

@@ -105,12 +105,17 @@ fn invited_to_a_role_above_and_to_another_below() -> Vec<Step> {
     ]
 }
 
-/// What ran out and was taken off the list is canceled to whoever holds its link.
+/// What ran out and was taken off the list is canceled to whoever holds its link. Until then they can ask for another.
 fn off_the_list_after_its_end() -> Vec<Step> {
+    let ask_again = || act(Some(2), Act::AskAgain { n: 0, with: With::Link });
     vec![
         invite(Some(0), 0, 2, &[(0, Role::Member)]),
+        ask_again(),
         step(None, Do::Wait(OPEN + 1)),
+        ask_again(),
+        ask_again(),
         act(Some(0), Act::Delete(Sent { n: 0, team: 0 })),
+        ask_again(),
         accept(0, 2),
     ]
 }

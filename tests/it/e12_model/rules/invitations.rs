@@ -22,6 +22,7 @@ impl Model {
             }
             Act::Accept { n, who, with } => self.accept(by, *n, *who, *with),
             Act::Decline { n, who, with } => self.decline(by, *n, *who, *with),
+            Act::AskAgain { n, with } => self.ask_again(*n, *with),
             Act::Cancel(sent) => self.cancel(by, *sent),
             Act::Resend(sent) => self.resend(by, *sent),
             Act::Update { sent, grants, end } => self.change(by, *sent, grants.as_ref(), *end),
@@ -218,6 +219,16 @@ impl Model {
         self.check_open(&before)?;
         self.invitation(n).fate = Fate::Declined;
         Ok(())
+    }
+
+    /// Somebody is told, and nothing else comes of it: whoever holds a link may ask, once it has run out.
+    fn ask_again(&self, n: usize, with: With) -> Ruling {
+        let named = self.named(None, n, 0, with)?;
+        match self.check_open(&named) {
+            Ok(()) => refuse("INVITATION_OPEN"),
+            Err(reasons) if reasons.contains("INVITATION_EXPIRED") => Ok(()),
+            closed => closed,
+        }
     }
 
     fn accept(&mut self, by: Option<usize>, n: usize, who: usize, with: With) -> Ruling {

@@ -42,6 +42,10 @@ impl Tree<'_> {
                     wire::DeclineInvitationRequest { invitation: Some(invitation), user_id, ..Default::default() };
                 drop(by.invitations().decline_invitation(request).await?);
             }
+            Act::AskAgain { n, with } => {
+                let request = wire::RequestNewInvitationRequest { token: self.token(*n, *with), ..Default::default() };
+                drop(by.invitations().request_new_invitation(request).await?);
+            }
             Act::Cancel(sent) => drop(by.cancel(&self.team(sent.team), &self.letter(sent.n)).await?),
             Act::Resend(sent) => {
                 drop(by.resend(&self.team(sent.team), &self.letter(sent.n)).await?);
