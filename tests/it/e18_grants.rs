@@ -5,9 +5,9 @@
 //! which every call took effect, and of those that come to the same only one.
 //!
 //! Every single call is tried, on both databases. What goes on from there is a sample, drawn with a fixed seed: every
-//! call after one or two of those that took effect. At full length every call is tried after every other that took
-//! effect, on SQLite; on PostgreSQL after about half of them. Of sequences of three and four calls there are a few
-//! hundred thousand and more, of which those are tried that go on from a handful.
+//! call after one or two of those that took effect. At full length every call is tried after every other one that took
+//! effect, on SQLite; on PostgreSQL after about half of them. Of sequences of three calls that take effect there are more
+//! than a hundred thousand, and of four there are millions: of those, only what goes on from a handful is tried.
 
 mod acts;
 mod ground;
