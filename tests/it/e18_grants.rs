@@ -27,11 +27,12 @@ use acts::{Act, acts};
 use ground::{Ground, Held, Tree};
 
 /// What refusals may say. Nothing else keeps anybody from anything here.
-const REASONS: [&str; 15] = [
+const REASONS: [&str; 16] = [
     "PERMISSION_DENIED",
     "GRANT_EXCEEDS_OWN",
     "OWNER_ROLE_NOT_GRANTABLE",
     "ROLE_NOT_FOUND",
+    "ROLE_GONE",
     "ROLE_KEY_TAKEN",
     "ALREADY_MEMBER",
     "MEMBER_NOT_FOUND",
