@@ -43,7 +43,8 @@ impl Tree<'_> {
                 drop(by.invitations().decline_invitation(request).await?);
             }
             Act::AskAgain { n, with } => {
-                let request = wire::RequestNewInvitationRequest { token: self.token(*n, *with), ..Default::default() };
+                let link = wire::request_new_invitation_request::Invitation::Token(self.token(*n, *with));
+                let request = wire::RequestNewInvitationRequest { invitation: Some(link), ..Default::default() };
                 drop(by.invitations().request_new_invitation(request).await?);
             }
             Act::Cancel(sent) => drop(by.cancel(&self.team(sent.team), &self.letter(sent.n)).await?),
