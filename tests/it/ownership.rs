@@ -59,6 +59,8 @@ both! {
         s.person("ada").set_roles(&s.team, "carol", &["owner"]).await.done();
         s.person("carol").add(&s.team, "eve", &["owner"]).await.done();
         let (_, token) = s.invited("dan@example.com", &["owner"]).await;
+        // That the mail is out is recorded as well, and not while the record is held against the tables.
+        eventually("the mail is told of", async || s.told(&["invitation_sent"]).await.pop()).await;
         s.service().accept_new(&token, "dan").await.done();
         assert_eq!(s.members().await, ["ada owner", "bob admin", "carol owner", "eve owner", "dan owner"]);
         // Each of them may do what an owner may, also to the others.
